@@ -1,0 +1,111 @@
+// What is wanted of a container (Spec) and what became of it (Status): values, their JSON, their validation.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace conductor {
+
+struct Volume {
+  std::string source; // absolute path on the host
+  std::string target; // absolute path inside
+  bool read_only = false;
+};
+
+struct Limits {
+  std::optional<uint64_t> memory_bytes;
+  std::optional<double> cpus; // 0.5 is half a core
+  std::optional<uint64_t> pids;
+};
+
+struct Ulimit {
+  std::string name; // "nofile"
+  uint64_t soft = 0, hard = 0;
+};
+
+enum class NetworkMode : char {
+  none, // a namespace of its own; only lo until addnetwork
+  host  // the host's
+};
+
+// One process to run inside: PID 1, an exec, a RUN step.
+struct ProcessSpec {
+  std::vector<std::string> args;
+  std::vector<std::string> env; // K=V
+  std::string workdir = "/";
+  std::string user; // "", "1000", "1000:1000", "name", "name:group"
+  bool terminal = false;
+  bool interactive = false; // stdin is kept open
+};
+
+struct Spec {
+  std::string id;       // 32 hex digits
+  std::string name;
+  std::string image;    // the reference it was made from
+  std::string image_id;
+  std::vector<std::string> layers; // layer ids, base first
+  std::string hostname;
+  std::map<std::string, std::string> labels;
+  ProcessSpec process;
+  std::vector<Volume> volumes;
+  std::vector<std::string> tmpfs; // absolute paths inside
+  std::vector<Ulimit> ulimits;
+  std::vector<std::string> devices; // host paths
+  std::vector<std::string> cap_add, cap_drop; // "NET_ADMIN", "ALL"
+  std::string seccomp;  // "" the default, "unconfined", or the path of a profile
+  bool read_only = false;
+  bool allow_new_privileges = false;
+  bool user_namespace = true;
+  bool init = false;
+  bool auto_remove = false;
+  Limits limits;
+  NetworkMode network = NetworkMode::none;
+  std::string stop_signal = "SIGTERM";
+  int stop_seconds = 10;
+  std::string restart = "no";
+  int64_t created_ns = 0; // CLOCK_REALTIME
+};
+
+enum class State : char { created, running, paused, exited };
+
+struct Status {
+  State state = State::created;
+  std::string boot_id;      // of the boot that `running` speaks of
+  pid_t pid = 0;            // PID 1 of the container, host's number
+  uint64_t pid_start = 0;   // its start time in clock ticks, so that a reused pid is not taken for it
+  pid_t keeper = 0;
+  uint64_t keeper_start = 0;
+  uint32_t first_id = 0;    // first host uid and gid of its range, 0 without a user namespace
+  int exit_code = 0;        // as a shell shows it: 128+N for signal N
+  bool oom_killed = false;
+  std::string why;          // in words, where the code does not say it: "host restarted", "keeper was killed"
+  int64_t started_ns = 0;
+  int64_t finished_ns = 0;
+};
+
+std::string to_json(const Spec& spec);
+std::string to_json(const Status& status);
+// Throw Error naming the field when the text is not one of ours.
+Spec spec_from_json(std::string_view text);
+Status status_from_json(std::string_view text);
+
+std::string_view state_name(State state);
+
+// Throws a usage Error: names are [a-z0-9][a-z0-9_.-]{0,62}; upper case is refused with the lower-case form as the hint.
+void check_name(std::string_view name, std::string_view what);
+// A name's or an image's text with control characters made visible (\x1b), cut at 80 characters: for messages.
+std::string visible(std::string_view text, size_t most = 80);
+
+// 2026-11-22T09:44:02Z
+std::string rfc3339(int64_t realtime_ns);
+int64_t realtime_ns();
+// Lower-case random hex digits from getrandom(2).
+std::string random_hex(size_t digits);
+
+} // namespace conductor

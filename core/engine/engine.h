@@ -1,0 +1,77 @@
+// The public face of the engine: each function is one operation on one container, a recipe.
+//
+// All are synchronous, print nothing, tell the Trace what they do, roll back when they fail and throw Error.
+#pragma once
+
+#include "core/container/spec.h"
+#include "core/network.h"
+#include "core/store/containers.h"
+#include "core/store/images.h"
+#include "core/store/root.h"
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace conductor {
+
+struct Context {
+  const Root& root;
+  Trace& trace;
+  Network& network;
+  std::string verb;                        // written into locks and the journal
+  std::chrono::milliseconds patience{10'000}; // how long to wait for another operation on the same container
+};
+
+// What `create` and `run` ask for. `wish` holds what the user said; what is left empty comes from the image.
+struct CreateRequest {
+  std::string image;
+  Spec wish;                        // name empty: one is chosen
+  bool has_command = false;         // wish.process.args replaces the image's cmd (entrypoint stays)
+};
+// Returns the id. The image is got by `find_image` when given (so that the images program can make a base), else by name.
+std::string create(Context& context, const CreateRequest& request);
+
+// Starts it in the background: a keeper stays behind. Returns when the command was executed (execve succeeded).
+void start(Context& context, const std::string& id);
+
+// Starts it in the foreground with this process as its keeper and our stdin, stdout, stderr. Returns the exit status.
+int start_attached(Context& context, const std::string& id);
+
+struct ExecRequest {
+  ProcessSpec process;  // args empty: /bin/bash, else /bin/sh
+  bool detach = false;
+  bool session = false; // a session holder keeps the terminal; the session's id is in the result
+};
+struct ExecResult {
+  int status = 0;
+  std::string session; // id, with session or detach
+};
+ExecResult exec(Context& context, const std::string& id, const ExecRequest& request);
+
+struct StopRequest {
+  bool keep = false;
+  std::optional<int> seconds; // grace; the container's own otherwise
+};
+struct StopResult {
+  bool was_running = false;
+  bool killed = false;   // the grace time ran out, or PID 1 could not get the signal
+  std::string why_killed;
+};
+StopResult stop(Context& context, const std::string& id, const StopRequest& request);
+void kill(Context& context, const std::string& id, int signal);
+void remove(Context& context, const std::string& id, bool force);
+// Blocks until it ended; its exit status.
+int wait(Context& context, const std::string& id);
+
+// What is true now: a `running` whose process or boot is gone is settled (leftovers cleaned, status saved) and told as
+// exited. Cheap when nothing happened.
+Container settle(Context& context, const std::string& id);
+std::vector<Container> settle_all(Context& context);
+
+// The whole truth about one container as a JSON object.
+std::string inspect(Context& context, const std::string& id);
+
+} // namespace conductor

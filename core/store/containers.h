@@ -1,0 +1,47 @@
+// Containers on disk: one directory each, keyed by id; a name is a symlink that rename(2) swaps.
+#pragma once
+
+#include "core/container/spec.h"
+#include "core/store/root.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace conductor {
+
+struct Container {
+  Spec spec;
+  Status status;
+};
+
+class Containers {
+public:
+  explicit Containers(const Root& root) : root_(root) {}
+
+  // Every container of this root, in order of creation. One that is being made or removed is left out.
+  std::vector<Container> list() const;
+  std::vector<std::string> ids() const;
+  // NAME or id:HEX (8 digits or more) -> id. Throws Error with the nearest name as hint.
+  std::string resolve(std::string_view name) const;
+  std::optional<std::string> find_name(const std::string& name) const;
+  std::optional<Container> find(const std::string& id) const;
+  Container load(const std::string& id) const;
+
+  // Makes the directory with spec, status, rw; takes the name (Error EEXIST when it is taken). All or nothing.
+  void create(const Spec& spec) const;
+  void save_spec(const Spec& spec) const;
+  void save_status(const std::string& id, const Status& status) const;
+  void rename(const std::string& id, const std::string& from, const std::string& to) const;
+  // Gives the name back and removes the directory. Gone already is success.
+  void remove(const std::string& id, const std::string& name) const;
+
+  Fd directory(const std::string& id) const;       // root/containers/id/<id>
+  Fd run_directory(const std::string& id) const;   // run/c/<id>, made when missing
+  std::string path(const std::string& id) const { return "containers/id/" + id; } // relative to root
+
+private:
+  const Root& root_;
+};
+
+} // namespace conductor

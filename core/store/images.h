@@ -1,0 +1,72 @@
+// Images and layers on disk. An image is one JSON file keyed by id; its names are symlinks; layers are directories.
+#pragma once
+
+#include "core/store/root.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace conductor {
+
+// What an image says about the containers made from it (the OCI image configuration's `config`).
+struct ImageConfig {
+  std::vector<std::string> env; // K=V
+  std::vector<std::string> cmd, entrypoint;
+  std::string workdir;
+  std::string user;
+  std::map<std::string, std::string> labels;
+  std::string stop_signal;
+};
+
+struct Image {
+  std::string id;                  // 64 hex digits: sha256 of its JSON without names
+  std::vector<std::string> layers; // layer ids, base first
+  ImageConfig config;
+  std::string base;                // the reference FROM named
+  int64_t created_ns = 0;          // CLOCK_REALTIME
+  std::vector<std::string> names;  // references: "web:latest"
+};
+
+struct Layer {
+  std::string id;          // 64 hex digits
+  std::string parent;      // layer id or empty
+  std::string made_by;     // the instruction, for history
+  uint64_t size_bytes = 0; // of the diff, counted when it was committed
+  int64_t created_ns = 0;
+};
+
+class Images {
+public:
+  explicit Images(const Root& root) : root_(root) {}
+
+  std::vector<Image> list() const;
+  // A reference ("web", "web:latest", "id:HEX") to an image of this root; none when there is none.
+  std::optional<Image> find(std::string_view reference) const;
+  // The same, Error with the nearest name as hint.
+  Image load(std::string_view reference) const;
+  // Stores the image (same id already there: kept) and points `reference` at it.
+  void save(const Image& image, const std::string& reference) const;
+  void tag(const std::string& id, const std::string& reference) const;
+  // Takes the name away; the image file goes with its last name. Layers stay until rmcache. Callers check users first.
+  void remove_name(const std::string& reference) const;
+
+  bool has_layer(const std::string& id) const;
+  std::optional<Layer> find_layer(const std::string& id) const;
+  // Path of a layer's diff relative to the root directory: "layers/<id>/diff".
+  static std::string diff_path(const std::string& layer_id);
+  // Renames a finished directory (root-relative, holding diff/) to its place; a layer of that id already there wins.
+  void commit_layer(const std::string& made, const Layer& layer) const;
+  uint64_t size(const Image& image) const; // bytes, all its layers
+
+private:
+  const Root& root_;
+};
+
+// "web" -> "web:latest"; checks the characters. Throws a usage Error. id:HEX is passed through.
+std::string normal_reference(std::string_view text);
+
+} // namespace conductor

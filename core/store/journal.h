@@ -1,0 +1,30 @@
+// run/journal: one JSON line a life-cycle fact, appended with one write, rotated at 4 MiB.
+//
+// The store stays the truth; a lost line loses history only.
+#pragma once
+
+#include "core/store/root.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace conductor {
+
+struct JournalEntry {
+  int64_t time_ns = 0; // CLOCK_REALTIME
+  std::string id;      // of the container, or empty
+  std::string name;    // of the container or image
+  std::string verb;    // "start", "exit", "build" ...
+  std::string outcome; // "done", "failed", "exit 137"
+  std::string user;    // the login name behind it, or uid
+};
+
+void append(const Root& root, const JournalEntry& entry);
+std::string to_json(const JournalEntry& entry);
+std::optional<JournalEntry> journal_entry_from_json(std::string_view line);
+// The newest `most` entries, oldest first.
+std::vector<JournalEntry> last_entries(const Root& root, size_t most);
+
+} // namespace conductor

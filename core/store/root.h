@@ -1,0 +1,59 @@
+// The state directory (root) and the runtime directory (run) of one conductor, and where everything lies in them.
+//
+//   root/format            integer; a newer one is refused
+//   root/id                32 random hex digits: the mark of everything this root makes in the kernel
+//   root/lock              the root's lock (upgrades, names)
+//   root/layers/<id>/      diff/ (an overlay layer), layer.json
+//   root/images/id/<id>    one JSON file an image;  root/images/name/<reference>  symlink to ../id/<id> ('/' as '%2F')
+//   root/cache/<key>       symlink to a layer id: what a build step made before
+//   root/containers/id/<id>/   spec.json status.json lock rw/{upper,work} log/
+//   root/containers/name/<name>  symlink to ../id/<id>
+//   root/tmp/              what is being made; removed when nobody holds its lock
+//   run/journal            one JSON line a life-cycle fact
+//   run/c/<id>/            keeper.sock, sessions/, files bound into the container
+//   run/ids/<slot>         symlink to a container id: the user range slot is taken
+#pragma once
+
+#include "core/base/handle.h"
+#include "core/base/trace.h"
+
+#include <chrono>
+#include <string>
+
+namespace conductor {
+
+inline constexpr int store_format = 1;
+
+class Root {
+public:
+  // Opens both directories, making what is missing (0700). Throws Error: not root, read-only, a newer format.
+  Root(Trace& trace, std::string root_path, std::string run_path);
+
+  int dir() const { return root_.get(); }
+  int run() const { return run_.get(); }
+  const std::string& path() const { return root_path_; }
+  const std::string& run_path() const { return run_path_; }
+  const std::string& id() const { return id_; }
+  Trace& trace() const { return trace_; }
+
+private:
+  Trace& trace_;
+  std::string root_path_, run_path_;
+  Fd root_, run_;
+  std::string id_;
+};
+
+// flock(2) on a file, opened anew so that each process has its own. The holder's verb and pid are written into it.
+class Lock {
+public:
+  // Waits at most `patience`; then throws Error naming the verb and pid of the holder. path is relative to `at`.
+  Lock(int at, const std::string& path, std::string_view verb, std::chrono::milliseconds patience, std::string_view what);
+  void release() { fd_.reset(); }
+  // A child program that inherited the descriptor must close it, or the lock outlives its owner.
+  int fd() const { return fd_.get(); }
+
+private:
+  Fd fd_;
+};
+
+} // namespace conductor
