@@ -15,8 +15,8 @@ struct PublishedPort {
 
 // One interface of a container as it sees it itself.
 struct Interface {
-  std::string name;           // inside: "eth0"
-  std::string host_interface; // "condN", empty for lo
+  std::string name;                   // inside: "eth0"
+  std::string host_interface;         // "condN", empty for lo
   std::vector<std::string> addresses; // with prefix length: "10.83.0.7/32"
   bool up = false;
   uint64_t rx_bytes = 0, tx_bytes = 0, rx_packets = 0, tx_packets = 0, rx_dropped = 0, tx_dropped = 0;

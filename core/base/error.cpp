@@ -16,13 +16,11 @@ std::string complete(std::string sentence, int number)
 
 Error::Error(std::string sentence, int number, std::string hint)
     : std::runtime_error(complete(std::move(sentence), number)), number_(number), hint_(std::move(hint))
-{
-}
+{}
 
 Error::Error(Verbatim, const std::string& sentence, int number, std::string hint, int status)
     : std::runtime_error(sentence), number_(number), status_(status), hint_(std::move(hint))
-{
-}
+{}
 
 Error& Error::with_status(int status) &
 {

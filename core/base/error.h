@@ -1,7 +1,7 @@
 // The one error type of conductor.
 //
-// The sentence is made where the call fails: operation, object, cause, and the cure where one is known. Front ends print
-// it as it is; nothing on the way up needs to add to it, though `within()` may put the user's own words in front
+// The sentence is made where the call fails: operation, object, cause, and the cure where one is known. Front ends
+// print it as it is; nothing on the way up needs to add to it, though `within()` may put the user's own words in front
 // ("cannot start 'web'").
 #pragma once
 

@@ -4,8 +4,8 @@
 // net/netlink) passes Trace::before() and after(). Listeners turn that into progress lines, JSON, the narration of
 // --explain, the console's log. Without a listener a call costs one branch: no text is made.
 //
-// A gate may stop before each call and say go, skip or abort. A child program (init, keeper) has a Trace of its own whose
-// only listener sends the events to its parent over a socket (core/base/relay.h), in order.
+// A gate may stop before each call and say go, skip or abort. A child program (init, keeper) has a Trace of its own
+// whose only listener sends the events to its parent over a socket (core/base/relay.h), in order.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ struct Event {
   uint64_t done = 0, total = 0; // progress (total 0: unknown)
   std::string unit;             // progress: "bytes", "files"
   Outcome outcome = Outcome::done;
-  bool skipped = false;         // call_ended: a gate said skip
+  bool skipped = false; // call_ended: a gate said skip
 };
 
 class Listener {

@@ -6,7 +6,10 @@
 
 namespace conductor {
 
-void Undo::push(std::string what, std::function<void()> undo) { entries_.push_back({std::move(what), std::move(undo)}); }
+void Undo::push(std::string what, std::function<void()> undo)
+{
+  entries_.push_back({std::move(what), std::move(undo)});
+}
 
 void Undo::roll_back()
 {

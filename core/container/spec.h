@@ -45,9 +45,9 @@ struct ProcessSpec {
 };
 
 struct Spec {
-  std::string id;       // 32 hex digits
+  std::string id; // 32 hex digits
   std::string name;
-  std::string image;    // the reference it was made from
+  std::string image; // the reference it was made from
   std::string image_id;
   std::vector<std::string> layers; // layer ids, base first
   std::string hostname;
@@ -56,9 +56,9 @@ struct Spec {
   std::vector<Volume> volumes;
   std::vector<std::string> tmpfs; // absolute paths inside
   std::vector<Ulimit> ulimits;
-  std::vector<std::string> devices; // host paths
+  std::vector<std::string> devices;           // host paths
   std::vector<std::string> cap_add, cap_drop; // "NET_ADMIN", "ALL"
-  std::string seccomp;  // "" the default, "unconfined", or the path of a profile
+  std::string seccomp;                        // "" the default, "unconfined", or the path of a profile
   bool read_only = false;
   bool allow_new_privileges = false;
   bool user_namespace = true;
@@ -76,15 +76,15 @@ enum class State : char { created, running, paused, exited };
 
 struct Status {
   State state = State::created;
-  std::string boot_id;      // of the boot that `running` speaks of
-  pid_t pid = 0;            // PID 1 of the container, host's number
-  uint64_t pid_start = 0;   // its start time in clock ticks, so that a reused pid is not taken for it
+  std::string boot_id;    // of the boot that `running` speaks of
+  pid_t pid = 0;          // PID 1 of the container, host's number
+  uint64_t pid_start = 0; // its start time in clock ticks, so that a reused pid is not taken for it
   pid_t keeper = 0;
   uint64_t keeper_start = 0;
-  uint32_t first_id = 0;    // first host uid and gid of its range, 0 without a user namespace
-  int exit_code = 0;        // as a shell shows it: 128+N for signal N
+  uint32_t first_id = 0; // first host uid and gid of its range, 0 without a user namespace
+  int exit_code = 0;     // as a shell shows it: 128+N for signal N
   bool oom_killed = false;
-  std::string why;          // in words, where the code does not say it: "host restarted", "keeper was killed"
+  std::string why; // in words, where the code does not say it: "host restarted", "keeper was killed"
   int64_t started_ns = 0;
   int64_t finished_ns = 0;
 };
@@ -97,7 +97,8 @@ Status status_from_json(std::string_view text);
 
 std::string_view state_name(State state);
 
-// Throws a usage Error: names are [a-z0-9][a-z0-9_.-]{0,62}; upper case is refused with the lower-case form as the hint.
+// Throws a usage Error: names are [a-z0-9][a-z0-9_.-]{0,62}; upper case is refused with the lower-case form as the
+// hint.
 void check_name(std::string_view name, std::string_view what);
 // A name's or an image's text with control characters made visible (\x1b), cut at 80 characters: for messages.
 std::string visible(std::string_view text, size_t most = 80);

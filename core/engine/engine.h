@@ -21,17 +21,18 @@ struct Context {
   const Root& root;
   Trace& trace;
   Network& network;
-  std::string verb;                        // written into locks and the journal
+  std::string verb;                           // written into locks and the journal
   std::chrono::milliseconds patience{10'000}; // how long to wait for another operation on the same container
 };
 
 // What `create` and `run` ask for. `wish` holds what the user said; what is left empty comes from the image.
 struct CreateRequest {
   std::string image;
-  Spec wish;                        // name empty: one is chosen
-  bool has_command = false;         // wish.process.args replaces the image's cmd (entrypoint stays)
+  Spec wish;                // name empty: one is chosen
+  bool has_command = false; // wish.process.args replaces the image's cmd (entrypoint stays)
 };
-// Returns the id. The image is got by `find_image` when given (so that the images program can make a base), else by name.
+// Returns the id. The image is got by `find_image` when given (so that the images program can make a base), else by
+// name.
 std::string create(Context& context, const CreateRequest& request);
 
 // Starts it in the background: a keeper stays behind. Returns when the command was executed (execve succeeded).
@@ -41,7 +42,7 @@ void start(Context& context, const std::string& id);
 int start_attached(Context& context, const std::string& id);
 
 struct ExecRequest {
-  ProcessSpec process;  // args empty: /bin/bash, else /bin/sh
+  ProcessSpec process; // args empty: /bin/bash, else /bin/sh
   bool detach = false;
   bool session = false; // a session holder keeps the terminal; the session's id is in the result
 };
@@ -57,7 +58,7 @@ struct StopRequest {
 };
 struct StopResult {
   bool was_running = false;
-  bool killed = false;   // the grace time ran out, or PID 1 could not get the signal
+  bool killed = false; // the grace time ran out, or PID 1 could not get the signal
   std::string why_killed;
 };
 StopResult stop(Context& context, const std::string& id, const StopRequest& request);

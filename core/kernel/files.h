@@ -51,7 +51,8 @@ void rename_entry(Trace& trace, int from_at, const std::string& from, int to_at,
 // Gone already is success.
 void remove_file(Trace& trace, int at, const std::string& path);
 void remove_directory(Trace& trace, int at, const std::string& path);
-// rm -rf that never follows a link and never leaves the file system it began on. Told as one call. Gone already is success.
+// rm -rf that never follows a link and never leaves the file system it began on. Told as one call. Gone already is
+// success.
 void remove_tree(Trace& trace, int at, const std::string& path);
 
 // "/proc/self/fd/N" of a descriptor, for messages: the path it stands for.

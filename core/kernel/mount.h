@@ -21,12 +21,12 @@ Fd new_file_system(Trace& trace, const char* type, const MountOptions& options, 
                    const std::string& by_hand_target);
 
 struct OverlayRequest {
-  int tree = -1;                    // descriptor of the directory (usually an id-mapped mount) all paths are relative to
-  std::vector<std::string> lower;   // base first; handed over top first
-  std::string upper, work;          // empty: a read-only overlay
-  bool is_volatile = false;         // no sync at unmount: for what is thrown away or committed by rename
-  uint32_t owner = 0;               // host uid and gid that the mapped root has; the mount is made with that fsuid
-  unsigned attributes = 0;          // MOUNT_ATTR_*
+  int tree = -1;                  // descriptor of the directory (usually an id-mapped mount) all paths are relative to
+  std::vector<std::string> lower; // base first; handed over top first
+  std::string upper, work;        // empty: a read-only overlay
+  bool is_volatile = false;       // no sync at unmount: for what is thrown away or committed by rename
+  uint32_t owner = 0;             // host uid and gid that the mapped root has; the mount is made with that fsuid
+  unsigned attributes = 0;        // MOUNT_ATTR_*
 };
 // A detached overlay. Throws Error; says the cure when the file system below refuses.
 Fd overlay(Trace& trace, const OverlayRequest& request);

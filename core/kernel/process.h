@@ -12,8 +12,8 @@
 namespace conductor::kernel {
 
 struct CloneRequest {
-  uint64_t flags = 0;   // CLONE_NEW*
-  int cgroup_fd = -1;   // directory of the v2 group the child is born in, or -1
+  uint64_t flags = 0; // CLONE_NEW*
+  int cgroup_fd = -1; // directory of the v2 group the child is born in, or -1
 };
 
 // clone3(2) with CLONE_PIDFD and SIGCHLD, address space copied. In the child: returns nothing. Throws Error.
@@ -26,7 +26,8 @@ void enter_namespaces(Trace& trace, int fd, int nstype, const std::string& by_ha
 bool send_signal(Trace& trace, int pidfd, int signal, pid_t pid_for_text);
 // pidfd_open(2), none when the process is gone.
 std::optional<Fd> open_pidfd(pid_t pid);
-// Start time of a process in clock ticks since boot (/proc/PID/stat field 22): with the pid it names a process for good.
+// Start time of a process in clock ticks since boot (/proc/PID/stat field 22): with the pid it names a process for
+// good.
 std::optional<uint64_t> start_time(pid_t pid);
 // Is that very process alive (not a zombie)?
 bool is_alive(pid_t pid, uint64_t start_time);
@@ -41,8 +42,8 @@ struct ProgramResult {
   std::string tail; // the last 8 KiB of what it printed (stdout and stderr together)
 };
 // Runs a helper program of the host (mmdebstrap ...) to its end: argv[0] is looked up in PATH, stdin empty, environment
-// as given. Its output goes to the trace as it comes. The whole run is one call of the waist. Throws Error when it cannot
-// be started; a non-zero end is the caller's to judge.
+// as given. Its output goes to the trace as it comes. The whole run is one call of the waist. Throws Error when it
+// cannot be started; a non-zero end is the caller's to judge.
 ProgramResult run_program(Trace& trace, const std::vector<std::string>& argv, const std::vector<std::string>& env,
                           const std::string& directory = "/");
 

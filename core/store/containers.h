@@ -36,8 +36,8 @@ public:
   // Gives the name back and removes the directory. Gone already is success.
   void remove(const std::string& id, const std::string& name) const;
 
-  Fd directory(const std::string& id) const;       // root/containers/id/<id>
-  Fd run_directory(const std::string& id) const;   // run/c/<id>, made when missing
+  Fd directory(const std::string& id) const;                                      // root/containers/id/<id>
+  Fd run_directory(const std::string& id) const;                                  // run/c/<id>, made when missing
   std::string path(const std::string& id) const { return "containers/id/" + id; } // relative to root
 
 private:

@@ -26,9 +26,9 @@ struct Image {
   std::string id;                  // 64 hex digits: sha256 of its JSON without names
   std::vector<std::string> layers; // layer ids, base first
   ImageConfig config;
-  std::string base;                // the reference FROM named
-  int64_t created_ns = 0;          // CLOCK_REALTIME
-  std::vector<std::string> names;  // references: "web:latest"
+  std::string base;               // the reference FROM named
+  int64_t created_ns = 0;         // CLOCK_REALTIME
+  std::vector<std::string> names; // references: "web:latest"
 };
 
 struct Layer {

@@ -47,7 +47,8 @@ private:
 class Lock {
 public:
   // Waits at most `patience`; then throws Error naming the verb and pid of the holder. path is relative to `at`.
-  Lock(int at, const std::string& path, std::string_view verb, std::chrono::milliseconds patience, std::string_view what);
+  Lock(int at, const std::string& path, std::string_view verb, std::chrono::milliseconds patience,
+       std::string_view what);
   void release() { fd_.reset(); }
   // A child program that inherited the descriptor must close it, or the lock outlives its owner.
   int fd() const { return fd_.get(); }
