@@ -1,0 +1,30 @@
+// What makes images: a build, or a base that is made now because somebody asked for it. Only the images program
+// contains this room, since it needs libcrypto.
+#pragma once
+
+#include "core/engine/images.h"
+#include "core/store/config.h"
+
+#include <map>
+#include <string>
+
+namespace conductor::image {
+
+struct BuildRequest {
+  std::string name;    // of the image: "web", "web:2"
+  std::string file;    // empty: ./Conductorfile, ./Dockerfile, else the default base
+  std::string context; // directory that COPY reads; empty: the build file's
+  std::map<std::string, std::string> build_args;
+  std::string target; // stage to stop at; empty: the last
+  bool no_cache = false;
+  std::string network; // of RUN: "host" or "none"; empty: "host"
+};
+// Builds, names and returns the image. Throws Error (a failing instruction: "FILE:LINE: RUN ...: exit status 2").
+// Nothing of a failed build is kept but the steps that were done.
+Image build(Context& context, const Config& config, const BuildRequest& request);
+
+// The image that FROM would take: a local one, else a base (debian:bookworm, ubuntu:jammy, busybox, scratch), made now
+// and stored under its name. Throws Error for every other name.
+Image obtain(Context& context, const Config& config, const std::string& reference);
+
+} // namespace conductor::image
