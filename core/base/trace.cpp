@@ -60,6 +60,11 @@ void Trace::result(std::string json)
   send(event);
 }
 
+void Trace::throw_if_interrupted() const
+{
+  if (interrupted()) throw Error{"interrupted", EINTR};
+}
+
 Decision Trace::before(Event& call)
 {
   call.kind = EventKind::call_began;
@@ -89,6 +94,7 @@ void Trace::restart(uint32_t first_id, uint32_t parent)
 {
   listeners_.clear();
   gate_ = nullptr;
+  interrupt_ = nullptr;
   calls_wanted_ = false;
   next_id_ = first_id;
   current_ = parent;

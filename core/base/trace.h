@@ -87,6 +87,11 @@ public:
   bool calls_wanted() const { return calls_wanted_ || gate_ != nullptr; }
   bool listening() const { return !listeners_.empty(); }
 
+  // A flag that a signal handler sets: before() then throws Error (EINTR), so the operation rolls back.
+  void set_interrupt(const volatile bool* flag) { interrupt_ = flag; }
+  bool interrupted() const { return interrupt_ != nullptr && *interrupt_; }
+  void throw_if_interrupted() const;
+
   void notice(std::string_view text);
   // Bytes that a program of the operation printed (a RUN step): shown live.
   void output(std::string_view bytes);
@@ -111,6 +116,7 @@ private:
   void send(Event& event);
   std::vector<Listener*> listeners_;
   Gate* gate_ = nullptr;
+  const volatile bool* interrupt_ = nullptr;
   bool calls_wanted_ = false;
   uint32_t next_id_ = 1;
   uint32_t current_ = 0;

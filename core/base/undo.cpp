@@ -13,8 +13,10 @@ void Undo::push(std::string what, std::function<void()> undo)
 
 void Undo::roll_back()
 {
-  // A gate that aborted the operation must not stop its undoing as well.
+  if (entries_.empty()) return;
+  // The gate or the interrupt that ended the operation must not stop its undoing as well.
   trace_.set_gate(nullptr);
+  trace_.set_interrupt(nullptr);
   while (!entries_.empty()) {
     Entry entry = std::move(entries_.back());
     entries_.pop_back();

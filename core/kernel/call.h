@@ -1,6 +1,7 @@
 // How every state-changing system call is made: told before, done or skipped, told after.
 //
-// perform() is the only road. Without a listener it costs one branch, because the describing lambda is not run.
+// perform() is the only road. Without a listener it costs two branches, because the describing lambda is not run. It is
+// also where an interrupt (Ctrl-C, SIGTERM) takes effect: between two calls, so that what was begun is rolled back.
 #pragma once
 
 #include "core/base/trace.h"
@@ -28,6 +29,7 @@ struct CallResult {
 template <class Describe, class Make>
 CallResult perform(Trace& trace, std::string_view name, Describe&& describe, Make&& make)
 {
+  trace.throw_if_interrupted();
   if (!trace.calls_wanted()) [[likely]] {
     const long value = make();
     return value < 0 ? CallResult{.error = errno} : CallResult{.value = value};
