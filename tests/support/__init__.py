@@ -1,0 +1,1 @@
+"""What the integration and console tests share: the program, the terminal, the host's state, waiting."""
