@@ -3,6 +3,7 @@
 
 #include "core/store/root.h"
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -23,7 +24,7 @@ struct ImageConfig {
 };
 
 struct Image {
-  std::string id;                  // 64 hex digits: sha256 of its JSON without names
+  std::string id;                  // 64 hex digits: sha256 of its JSON (without id and names)
   std::vector<std::string> layers; // layer ids, base first
   ImageConfig config;
   std::string base;               // the reference FROM named
@@ -48,7 +49,8 @@ public:
   std::optional<Image> find(std::string_view reference) const;
   // The same, Error with the nearest name as hint.
   Image load(std::string_view reference) const;
-  // Stores the image (same id already there: kept) and points `reference` at it.
+  // Stores the image (same id already there: kept) and points `reference` at it. An image whose last name that was
+  // goes.
   void save(const Image& image, const std::string& reference) const;
   void tag(const std::string& id, const std::string& reference) const;
   // Takes the name away; the image file goes with its last name. Layers stay until rmcache. Callers check users first.
@@ -60,7 +62,14 @@ public:
   static std::string diff_path(const std::string& layer_id);
   // Renames a finished directory (root-relative, holding diff/) to its place; a layer of that id already there wins.
   void commit_layer(const std::string& made, const Layer& layer) const;
-  uint64_t size(const Image& image) const; // bytes, all its layers
+  uint64_t size(const Image& image) const; // bytes, all its layers; one that is missing counts nothing
+  std::vector<std::string> layer_ids() const;
+
+  // While the returned descriptor is open no layer is removed (a shared flock(2) on root/layers): held by builds, and
+  // by whoever writes layer ids into a new image or container.
+  Fd hold_layers() const;
+  // The opposite: while it is open nobody builds or creates. Waits at most `patience`; then Error.
+  Fd own_layers(std::chrono::milliseconds patience) const;
 
 private:
   const Root& root_;
@@ -68,5 +77,15 @@ private:
 
 // "web" -> "web:latest"; checks the characters. Throws a usage Error. id:HEX is passed through.
 std::string normal_reference(std::string_view text);
+// The same as a file name in images/name: '/' is '%2F'. And back.
+std::string reference_file(std::string_view reference);
+std::string reference_of_file(std::string_view file);
+
+// What lies in images/id/<id> and layers/<id>/layer.json. Names are not part of it.
+std::string to_json(const Image& image);
+std::string to_json(const Layer& layer);
+// Throw Error when the text is not one of ours.
+Image image_from_json(std::string_view text);
+Layer layer_from_json(std::string_view text);
 
 } // namespace conductor

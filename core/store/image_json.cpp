@@ -1,0 +1,94 @@
+// The JSON of images and layers as it lies on disk. Unknown fields are left alone by readers, so that a newer program
+// may add some without a new format.
+#include "core/base/error.h"
+#include "core/store/images.h"
+
+#include <nlohmann/json.hpp>
+
+namespace conductor {
+namespace {
+
+using nlohmann::json;
+
+// Bytes that are no UTF-8 (a file name in an instruction) must not make an image unreadable.
+std::string dump(const json& document) { return document.dump(1, ' ', false, json::error_handler_t::replace) + "\n"; }
+
+json parse(std::string_view text, const char* what)
+{
+  try {
+    return json::parse(text);
+  } catch (const json::exception&) {
+    throw Error{std::string{"read "} + what + ": it is no JSON; the file is damaged"};
+  }
+}
+
+} // namespace
+
+std::string to_json(const Image& image)
+{
+  const ImageConfig& config = image.config;
+  const json document{
+      {"layers", image.layers},
+      {"base", image.base},
+      {"created_ns", image.created_ns},
+      {"config",
+       {{"env", config.env},
+        {"cmd", config.cmd},
+        {"entrypoint", config.entrypoint},
+        {"workdir", config.workdir},
+        {"user", config.user},
+        {"labels", config.labels},
+        {"stop_signal", config.stop_signal}}},
+  };
+  return dump(document);
+}
+
+std::string to_json(const Layer& layer)
+{
+  const json document{{"id", layer.id},
+                      {"parent", layer.parent},
+                      {"made_by", layer.made_by},
+                      {"size_bytes", layer.size_bytes},
+                      {"created_ns", layer.created_ns}};
+  return dump(document);
+}
+
+Image image_from_json(std::string_view text)
+{
+  const json document = parse(text, "an image");
+  try {
+    Image image;
+    document.at("layers").get_to(image.layers);
+    document.at("base").get_to(image.base);
+    document.at("created_ns").get_to(image.created_ns);
+    const json& config = document.at("config");
+    config.at("env").get_to(image.config.env);
+    config.at("cmd").get_to(image.config.cmd);
+    config.at("entrypoint").get_to(image.config.entrypoint);
+    config.at("workdir").get_to(image.config.workdir);
+    config.at("user").get_to(image.config.user);
+    config.at("labels").get_to(image.config.labels);
+    config.at("stop_signal").get_to(image.config.stop_signal);
+    return image;
+  } catch (const json::exception& error) {
+    throw Error{std::string{"read an image: "} + error.what()};
+  }
+}
+
+Layer layer_from_json(std::string_view text)
+{
+  const json document = parse(text, "a layer");
+  try {
+    Layer layer;
+    document.at("id").get_to(layer.id);
+    document.at("parent").get_to(layer.parent);
+    document.at("made_by").get_to(layer.made_by);
+    document.at("size_bytes").get_to(layer.size_bytes);
+    document.at("created_ns").get_to(layer.created_ns);
+    return layer;
+  } catch (const json::exception& error) {
+    throw Error{std::string{"read a layer: "} + error.what()};
+  }
+}
+
+} // namespace conductor

@@ -1,0 +1,252 @@
+// Everything that others may see appears by one rename(2): an image file, a name, a whole layer. So a reader never
+// needs a lock; writers that decide by what they see ("was that the last name?") take images/lock.
+#include "core/store/images.h"
+
+#include "core/base/error.h"
+#include "core/base/nearest.h"
+#include "core/container/spec.h"
+#include "core/kernel/files.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <poll.h>
+#include <sys/file.h>
+
+namespace conductor {
+namespace {
+
+constexpr const char* ids_directory = "images/id";
+constexpr const char* names_directory = "images/name";
+
+std::string id_path(std::string_view id) { return std::string{ids_directory} + "/" + std::string{id}; }
+std::string name_path(std::string_view reference)
+{
+  return std::string{names_directory} + "/" + reference_file(reference);
+}
+std::string layer_path(std::string_view id) { return "layers/" + std::string{id}; }
+
+bool is_hex(std::string_view text)
+{
+  return std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+// Entries of a directory of ours; none when it was never made.
+std::vector<std::string> entries(const Root& root, const char* directory)
+{
+  const auto fd = kernel::find_directory(root.dir(), directory);
+  return fd ? kernel::list_directory(fd->get(), ".") : std::vector<std::string>{};
+}
+
+// What a name points at: the id, when it has the form that we make.
+std::optional<std::string> id_of_name(const Root& root, std::string_view reference)
+{
+  const auto target = kernel::read_link(root.dir(), name_path(reference));
+  constexpr std::string_view up = "../id/";
+  if (!target || !target->starts_with(up)) return std::nullopt;
+  std::string id = target->substr(up.size());
+  if (id.size() != 64 || !is_hex(id)) return std::nullopt;
+  return id;
+}
+
+// reference -> id, of every name.
+std::vector<std::pair<std::string, std::string>> all_names(const Root& root)
+{
+  std::vector<std::pair<std::string, std::string>> names;
+  for (const std::string& file : entries(root, names_directory)) {
+    std::string reference = reference_of_file(file);
+    if (auto id = id_of_name(root, reference)) names.emplace_back(std::move(reference), std::move(*id));
+  }
+  return names;
+}
+
+std::optional<Image> read_image(const Root& root, const std::string& id,
+                                const std::vector<std::pair<std::string, std::string>>& names)
+{
+  const auto text = kernel::find_content(root.dir(), id_path(id));
+  if (!text) return std::nullopt;
+  Image image;
+  try {
+    image = image_from_json(*text);
+  } catch (const Error& error) {
+    throw error.within(root.path() + "/" + id_path(id)).with_hint("conductor rmi id:" + id.substr(0, 12));
+  }
+  image.id = id;
+  for (const auto& [name, points_at] : names)
+    if (points_at == id) image.names.push_back(name);
+  return image;
+}
+
+// The full id that `id:HEX` means; none when there is no such image. Throws Error when there are several.
+std::optional<std::string> complete_id(const Root& root, std::string_view digits)
+{
+  std::optional<std::string> found;
+  for (const std::string& id : entries(root, ids_directory)) {
+    if (!id.starts_with(digits) || id.size() != 64 || !is_hex(id)) continue;
+    if (found)
+      throw Error{"'id:" + std::string{digits} + "' is the beginning of several images", 0, "give more digits"};
+    found = id;
+  }
+  return found;
+}
+
+// Points a name at an image. The one it pointed at before goes when that was its last name. Needs the names' lock.
+void point(const Root& root, const std::string& id, const std::string& reference)
+{
+  const auto before = id_of_name(root, reference);
+  kernel::replace_symlink(root.trace(), "../id/" + id, root.dir(), name_path(reference));
+  if (!before || *before == id) return;
+  const auto names = all_names(root);
+  const bool named = std::any_of(names.begin(), names.end(), [&](const auto& name) { return name.second == *before; });
+  if (!named) kernel::remove_file(root.trace(), root.dir(), id_path(*before));
+}
+
+Lock lock_names(const Root& root, std::string_view verb)
+{
+  return Lock{root.dir(), "images/lock", verb, std::chrono::seconds{10}, "the names of images"};
+}
+
+void make_directories(const Root& root)
+{
+  kernel::make_directories(root.trace(), root.dir(), ids_directory, 0700);
+  kernel::make_directories(root.trace(), root.dir(), names_directory, 0700);
+}
+
+Fd open_layers(const Root& root)
+{
+  if (auto found = kernel::find_directory(root.dir(), "layers")) return std::move(*found);
+  kernel::make_directories(root.trace(), root.dir(), "layers", 0700);
+  return kernel::open_directory(root.dir(), "layers");
+}
+
+} // namespace
+
+std::vector<Image> Images::list() const
+{
+  const auto names = all_names(root_);
+  std::vector<Image> images;
+  for (const std::string& id : entries(root_, ids_directory)) {
+    if (id.size() != 64 || !is_hex(id)) continue; // a file that is being written
+    if (auto image = read_image(root_, id, names)) images.push_back(std::move(*image));
+  }
+  return images;
+}
+
+std::optional<Image> Images::find(std::string_view text) const
+{
+  const std::string reference = normal_reference(text);
+  const auto id = reference.starts_with("id:") ? complete_id(root_, std::string_view{reference}.substr(3))
+                                               : id_of_name(root_, reference);
+  if (!id) return std::nullopt;
+  return read_image(root_, *id, all_names(root_));
+}
+
+Image Images::load(std::string_view reference) const
+{
+  if (auto image = find(reference)) return std::move(*image);
+  std::vector<std::string> known;
+  for (const auto& [name, id] : all_names(root_)) {
+    known.push_back(name);
+    if (name.ends_with(":latest")) known.push_back(name.substr(0, name.size() - 7));
+  }
+  throw Error{"there is no image '" + visible(reference) + "'", 0, nearest_hint(reference, known)};
+}
+
+void Images::save(const Image& image, const std::string& reference) const
+{
+  if (image.id.size() != 64 || !is_hex(image.id)) throw Error{"store an image: '" + visible(image.id) + "' is no id"};
+  make_directories(root_);
+  const Lock lock = lock_names(root_, "build");
+  if (!kernel::exists(root_.dir(), id_path(image.id)))
+    kernel::write_file(root_.trace(), root_.dir(), id_path(image.id), to_json(image));
+  point(root_, image.id, normal_reference(reference));
+}
+
+void Images::tag(const std::string& id, const std::string& reference) const
+{
+  make_directories(root_);
+  const Lock lock = lock_names(root_, "tag");
+  if (!kernel::exists(root_.dir(), id_path(id))) throw Error{"there is no image id:" + id};
+  point(root_, id, normal_reference(reference));
+}
+
+void Images::remove_name(const std::string& text) const
+{
+  const std::string reference = normal_reference(text);
+  make_directories(root_);
+  const Lock lock = lock_names(root_, "rmi");
+  const bool by_id = reference.starts_with("id:");
+  const auto id = by_id ? complete_id(root_, std::string_view{reference}.substr(3)) : id_of_name(root_, reference);
+  bool named = false;
+  for (const auto& [name, points_at] : all_names(root_)) {
+    if (name == reference || (by_id && points_at == id))
+      kernel::remove_file(root_.trace(), root_.dir(), name_path(name));
+    else if (points_at == id)
+      named = true;
+  }
+  if (id && !named) kernel::remove_file(root_.trace(), root_.dir(), id_path(*id));
+}
+
+bool Images::has_layer(const std::string& id) const { return kernel::exists(root_.dir(), layer_path(id)); }
+
+std::optional<Layer> Images::find_layer(const std::string& id) const
+{
+  const auto text = kernel::find_content(root_.dir(), layer_path(id) + "/layer.json");
+  if (!text) return std::nullopt;
+  return layer_from_json(*text);
+}
+
+std::vector<std::string> Images::layer_ids() const
+{
+  std::vector<std::string> ids;
+  for (std::string& id : entries(root_, "layers"))
+    if (is_hex(id)) ids.push_back(std::move(id));
+  return ids;
+}
+
+std::string Images::diff_path(const std::string& layer_id) { return layer_path(layer_id) + "/diff"; }
+
+void Images::commit_layer(const std::string& made, const Layer& layer) const
+{
+  open_layers(root_);
+  kernel::write_file(root_.trace(), root_.dir(), made + "/layer.json", to_json(layer));
+  try {
+    kernel::rename_entry(root_.trace(), root_.dir(), made, root_.dir(), layer_path(layer.id), RENAME_NOREPLACE);
+  } catch (const Error& error) {
+    if (error.number() != EEXIST && error.number() != ENOTEMPTY) throw;
+    kernel::remove_tree(root_.trace(), root_.dir(), made);
+  }
+}
+
+uint64_t Images::size(const Image& image) const
+{
+  uint64_t bytes = 0;
+  for (const std::string& id : image.layers)
+    if (const auto layer = find_layer(id)) bytes += layer->size_bytes;
+  return bytes;
+}
+
+Fd Images::hold_layers() const
+{
+  Fd layers = open_layers(root_);
+  while (flock(layers.get(), LOCK_SH) != 0)
+    if (errno != EINTR) throw Error{"lock " + root_.path() + "/layers", errno};
+  return layers;
+}
+
+Fd Images::own_layers(std::chrono::milliseconds patience) const
+{
+  Fd layers = open_layers(root_);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (flock(layers.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) throw Error{"lock " + root_.path() + "/layers", errno};
+    if (std::chrono::steady_clock::now() >= deadline)
+      throw Error{"the layers are in use: a build is running", 0,
+                  "try again when it is done, or wait longer: --wait SECONDS"};
+    poll(nullptr, 0, 20); // flock(2) knows no time limit
+  }
+  return layers;
+}
+
+} // namespace conductor

@@ -1,0 +1,84 @@
+// The lock of root/tmp itself is held between mkdir and flock, or a sweeper could take the new directory for a
+// leftover in just that moment.
+#include "core/store/workshop.h"
+
+#include "core/base/error.h"
+#include "core/container/spec.h"
+#include "core/kernel/files.h"
+
+#include <cerrno>
+#include <vector>
+
+#include <sys/file.h>
+
+namespace conductor {
+namespace {
+
+Fd lock_shop(const Root& root)
+{
+  kernel::make_directory(root.trace(), root.dir(), "tmp", 0700);
+  Fd shop = kernel::open_directory(root.dir(), "tmp");
+  while (flock(shop.get(), LOCK_EX) != 0)
+    if (errno != EINTR) throw Error("lock " + kernel::path_of(shop.get()), errno);
+  return shop;
+}
+
+// Directories whose lock nobody holds, each with the lock that we hold now.
+struct Leftover {
+  std::string name;
+  Fd lock;
+};
+std::vector<Leftover> leftovers(int shop)
+{
+  std::vector<Leftover> found;
+  for (const std::string& name : kernel::list_directory(shop, ".")) {
+    Fd entry{openat(shop, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+    if (entry && flock(entry.get(), LOCK_EX | LOCK_NB) == 0) found.push_back({name, std::move(entry)});
+  }
+  return found;
+}
+
+void remove_all(const Root& root, int shop, const std::vector<Leftover>& found)
+{
+  for (const Leftover& leftover : found) kernel::remove_tree(root.trace(), shop, leftover.name);
+}
+
+} // namespace
+
+void sweep_workshops(const Root& root)
+{
+  const auto tmp = kernel::find_directory(root.dir(), "tmp");
+  if (!tmp) return;
+  std::vector<Leftover> found;
+  {
+    const Fd shop = lock_shop(root);
+    found = leftovers(shop.get());
+  }
+  remove_all(root, tmp->get(), found);
+}
+
+Workshop::Workshop(const Root& root) : root_(root), path_("tmp/" + random_hex(32))
+{
+  std::vector<Leftover> found;
+  Fd shop = lock_shop(root);
+  found = leftovers(shop.get());
+  kernel::make_directory(root.trace(), root.dir(), path_, 0700);
+  dir_ = kernel::open_directory(root.dir(), path_);
+  if (flock(dir_.get(), LOCK_EX | LOCK_NB) != 0) throw Error("lock " + root.path() + "/" + path_, errno);
+  // Closing gives the shop's lock back; the leftovers are ours by their own locks, and removing may take a while.
+  shop.reset();
+  if (found.empty()) return;
+  const Fd again = kernel::open_directory(root.dir(), "tmp");
+  remove_all(root, again.get(), found);
+}
+
+Workshop::~Workshop()
+{
+  try {
+    kernel::remove_tree(root_.trace(), root_.dir(), path_);
+  } catch (const Error& error) {
+    root_.trace().notice(error.sentence());
+  }
+}
+
+} // namespace conductor
