@@ -1,0 +1,337 @@
+#include "core/kernel/cgroup.h"
+
+#include "core/base/error.h"
+#include "core/kernel/call.h"
+#include "core/kernel/files.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <csignal>
+#include <set>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+namespace conductor::kernel {
+namespace {
+
+// The v1 controllers that every container joins: limits that may be set later, statistics, the device rule.
+constexpr std::array<std::string_view, 3> always{"memory", "pids", "devices"};
+// All that we may have to clean up.
+constexpr std::array<std::string_view, 4> known{"memory", "pids", "devices", "cpu"};
+// What v2 needs switched on for the groups below.
+constexpr std::array<std::string_view, 4> v2_controllers{"memory", "pids", "cpu", "io"};
+
+bool has_magic(const std::string& path, decltype(statfs{}.f_type) magic)
+{
+  struct statfs status {};
+  return ::statfs(path.c_str(), &status) == 0 && status.f_type == magic;
+}
+
+CgroupHost look()
+{
+  CgroupHost host;
+  if (has_magic("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC))
+    host.v2 = "/sys/fs/cgroup";
+  else if (has_magic("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC))
+    host.v2 = "/sys/fs/cgroup/unified";
+  for (const auto controller : known) {
+    const std::string path = fmt::format("/sys/fs/cgroup/{}", controller);
+    if (has_magic(path, CGROUP_SUPER_MAGIC)) host.v1_controllers.emplace_back(controller, path);
+  }
+  host.v2_has_controllers = !host.v2.empty() && host.v1_controllers.empty();
+  return host;
+}
+
+// mkdir -p of conductor/<root-id>/<leaf> below a hierarchy; usually the parents are there already.
+void make_group(Trace& trace, const std::string& hierarchy, const std::string& path, bool switch_controllers)
+{
+  const std::string whole = hierarchy + "/" + path;
+  const auto make = [&](const std::string& directory) { make_directory(trace, AT_FDCWD, directory, 0755); };
+  const size_t leaf = path.rfind('/');
+  const std::string parent = hierarchy + "/" + path.substr(0, leaf);
+  if (!exists(AT_FDCWD, parent)) {
+    make(hierarchy + "/" + path.substr(0, path.find('/')));
+    make(parent);
+    if (switch_controllers) {
+      std::string value;
+      const std::string available = read_file(AT_FDCWD, hierarchy + "/cgroup.controllers");
+      for (const auto controller : v2_controllers)
+        if ((" " + available).find(" " + std::string{controller}) != std::string::npos)
+          value += fmt::format("{}+{}", value.empty() ? "" : " ", controller);
+      for (const auto& directory : {hierarchy, hierarchy + "/" + path.substr(0, path.find('/')), parent})
+        write_value(trace, AT_FDCWD, directory + "/cgroup.subtree_control", value);
+    }
+  }
+  make(whole);
+}
+
+std::string missing_controller(std::string_view controller, std::string_view option)
+{
+  return fmt::format("this host has no {} controller, so {} cannot be kept", controller, option);
+}
+
+} // namespace
+
+std::string CgroupHost::v1(std::string_view controller) const
+{
+  for (const auto& [name, path] : v1_controllers)
+    if (name == controller) return path;
+  return {};
+}
+
+const CgroupHost& cgroup_host()
+{
+  static const CgroupHost host = look();
+  return host;
+}
+
+std::string cgroup_path(std::string_view root_id, std::string_view leaf)
+{
+  return fmt::format("conductor/{}/{}", root_id, leaf);
+}
+
+Cgroup Cgroup::make(Trace& trace, std::string_view root_id, std::string_view leaf, const CgroupLimits& limits)
+{
+  const CgroupHost& host = cgroup_host();
+  if (host.v2.empty() && host.v1_controllers.empty())
+    throw Error{"find the control groups of this host below /sys/fs/cgroup", ENOENT,
+                "mount -t cgroup2 cgroup2 /sys/fs/cgroup"};
+  const std::string path = cgroup_path(root_id, leaf);
+  Cgroup group;
+  if (!host.v2.empty()) {
+    make_group(trace, host.v2, path, host.v2_has_controllers);
+    group.v2_ = open_directory(AT_FDCWD, host.v2 + "/" + path);
+  }
+  for (const auto& [controller, hierarchy] : host.v1_controllers) {
+    const bool wanted = std::find(always.begin(), always.end(), controller) != always.end() ||
+                        (controller == "cpu" && limits.cpus.has_value());
+    if (!wanted) continue;
+    make_group(trace, hierarchy, path, false);
+    Fd directory = open_directory(AT_FDCWD, hierarchy + "/" + path);
+    group.v1_.push_back({controller, std::move(directory), Fd{}});
+  }
+  const auto set = [&](const char* controller, const char* option, const char* v1_file, const char* v2_file,
+                       const std::string& v1_value, const std::string& v2_value) {
+    if (const int directory = group.v1(controller); directory >= 0)
+      write_value(trace, directory, v1_file, v1_value);
+    else if (host.v2_has_controllers && exists(group.v2(), v2_file))
+      write_value(trace, group.v2(), v2_file, v2_value);
+    else
+      throw Error{missing_controller(controller, option), ENOENT};
+  };
+  group.open_tasks();
+  if (limits.memory_bytes) {
+    const std::string bytes = std::to_string(*limits.memory_bytes);
+    set("memory", "--memory", "memory.limit_in_bytes", "memory.max", bytes, bytes);
+  }
+  if (limits.pids) {
+    const std::string count = std::to_string(*limits.pids);
+    set("pids", "--pids", "pids.max", "pids.max", count, count);
+  }
+  if (limits.cpus) {
+    // The kernel refuses a quota below 1 ms; the period is the one everybody uses.
+    const long quota = std::max(1000L, std::lround(*limits.cpus * 100'000));
+    set("cpu", "--cpus", "cpu.cfs_quota_us", "cpu.max", std::to_string(quota), fmt::format("{} 100000", quota));
+  }
+  return group;
+}
+
+Cgroup Cgroup::open(std::string_view root_id, std::string_view leaf)
+{
+  const CgroupHost& host = cgroup_host();
+  const std::string path = cgroup_path(root_id, leaf);
+  Cgroup group;
+  if (!host.v2.empty()) group.v2_ = open_directory(AT_FDCWD, host.v2 + "/" + path);
+  for (const auto& [controller, hierarchy] : host.v1_controllers)
+    if (auto directory = find_directory(AT_FDCWD, hierarchy + "/" + path))
+      group.v1_.push_back({controller, std::move(*directory), Fd{}});
+  group.open_tasks();
+  return group;
+}
+
+int Cgroup::v1(std::string_view controller) const
+{
+  for (const auto& each : v1_)
+    if (each.controller == controller) return each.directory.get();
+  return -1;
+}
+
+void Cgroup::open_tasks()
+{
+  for (auto& each : v1_) {
+    each.tasks = Fd{::openat(each.directory.get(), "tasks", O_WRONLY | O_NOFOLLOW | O_CLOEXEC)};
+    if (!each.tasks) throw Error{fmt::format("open the tasks of {}", path_of(each.directory.get())), errno};
+  }
+}
+
+void Cgroup::join(Trace& trace, bool v2_too) const
+{
+  for (const auto& each : v1_) {
+    const auto shown = [&] { return path_of(each.tasks.get()); };
+    const auto result = perform(
+        trace, "write",
+        [&] {
+          return CallText{fmt::format("write(\"{}\", \"0\")", shown()), fmt::format("echo 0 > {}", shown())};
+        },
+        [&] { return ::write(each.tasks.get(), "0", 1); });
+    if (result.failed()) throw Error{fmt::format("join the group {}", shown()), result.error};
+  }
+  if (v2_too && v2_) write_value(trace, v2_.get(), "cgroup.procs", "0");
+}
+
+void kill_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf)
+{
+  const CgroupHost& host = cgroup_host();
+  if (!host.v2.empty()) {
+    const std::string path = host.v2 + "/" + cgroup_path(root_id, leaf);
+    if (!exists(AT_FDCWD, path)) return;
+    if (exists(AT_FDCWD, path + "/cgroup.kill")) {
+      write_value(trace, AT_FDCWD, path + "/cgroup.kill", "1");
+      return;
+    }
+  }
+  // Without cgroup.kill (v1 alone): again and again, since a fork may slip through between the list and the kill.
+  for (int round = 0; round < 1000; ++round) {
+    const auto members = cgroup_members(root_id, leaf);
+    if (members.empty()) return;
+    for (const pid_t pid : members)
+      perform(
+          trace, "kill",
+          [&] {
+            return CallText{fmt::format("kill({}, SIGKILL)", pid), fmt::format("kill -9 {}", pid)};
+          },
+          [&] { return ::kill(pid, SIGKILL); });
+    ::poll(nullptr, 0, 1);
+  }
+}
+
+void freeze_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf, bool frozen)
+{
+  const CgroupHost& host = cgroup_host();
+  if (host.v2.empty()) throw Error{"freeze: this host has no cgroup v2", ENOTSUP};
+  write_value(trace, AT_FDCWD, host.v2 + "/" + cgroup_path(root_id, leaf) + "/cgroup.freeze", frozen ? "1" : "0");
+}
+
+std::vector<pid_t> cgroup_members(std::string_view root_id, std::string_view leaf)
+{
+  const CgroupHost& host = cgroup_host();
+  const std::string hierarchy = !host.v2.empty() ? host.v2 : host.v1("pids");
+  const auto text = find_content(AT_FDCWD, hierarchy + "/" + cgroup_path(root_id, leaf) + "/cgroup.procs");
+  std::vector<pid_t> pids;
+  if (!text) return pids;
+  const char* at = text->data();
+  const char* end = at + text->size();
+  while (at < end) {
+    pid_t pid = 0;
+    const auto [next, error] = std::from_chars(at, end, pid);
+    if (error != std::errc{}) break;
+    if (pid > 0) pids.push_back(pid);
+    at = next + 1;
+  }
+  return pids;
+}
+
+namespace {
+
+void remove_group(Trace& trace, const std::string& path)
+{
+  const uint64_t deadline = monotonic_us() + 2'000'000;
+  for (;;) {
+    const auto result = perform(
+        trace, "rmdir",
+        [&] {
+          return CallText{fmt::format("rmdir(\"{}\")", path), "rmdir " + path};
+        },
+        [&] { return ::rmdir(path.c_str()); });
+    if (!result.failed() || result.error == ENOENT) return;
+    if (result.error != EBUSY || monotonic_us() > deadline) throw Error{"remove the group " + path, result.error};
+    ::poll(nullptr, 0, 1);
+  }
+}
+
+template <class Each>
+void each_hierarchy(Each each)
+{
+  const CgroupHost& host = cgroup_host();
+  if (!host.v2.empty()) each(host.v2);
+  for (const auto& [controller, hierarchy] : host.v1_controllers) each(hierarchy);
+}
+
+} // namespace
+
+void remove_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf)
+{
+  const std::string path = cgroup_path(root_id, leaf);
+  each_hierarchy([&](const std::string& hierarchy) {
+    const std::string whole = hierarchy + "/" + path;
+    if (!exists(AT_FDCWD, whole)) return;
+    // What the container's own processes made below (a nested cgroup manager) goes first, deepest first.
+    std::vector<std::string> nested{whole};
+    for (size_t at = 0; at < nested.size(); ++at) {
+      const auto directory = find_directory(AT_FDCWD, nested[at]);
+      if (!directory) continue;
+      for (const auto& name : list_directory(directory->get(), ".")) {
+        struct stat status {};
+        if (::fstatat(directory->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
+          nested.push_back(nested[at] + "/" + name);
+      }
+    }
+    for (auto group = nested.rbegin(); group != nested.rend(); ++group) remove_group(trace, *group);
+  });
+}
+
+uint64_t oom_kills(std::string_view root_id, std::string_view leaf)
+{
+  const CgroupHost& host = cgroup_host();
+  const bool v1 = !host.v1("memory").empty();
+  const std::string file = v1 ? "memory.oom_control" : "memory.events";
+  const auto text =
+      find_content(AT_FDCWD, (v1 ? host.v1("memory") : host.v2) + "/" + cgroup_path(root_id, leaf) + "/" + file);
+  if (!text) return 0;
+  const size_t at = text->find("oom_kill ");
+  if (at == std::string::npos) return 0;
+  uint64_t count = 0;
+  std::from_chars(text->data() + at + 9, text->data() + text->size(), count);
+  return count;
+}
+
+std::vector<std::string> cgroup_leaves(std::string_view root_id)
+{
+  std::set<std::string> leaves;
+  each_hierarchy([&](const std::string& hierarchy) {
+    const auto directory = find_directory(AT_FDCWD, fmt::format("{}/conductor/{}", hierarchy, root_id));
+    if (!directory) return;
+    for (const auto& name : list_directory(directory->get(), ".")) {
+      struct stat status {};
+      if (::fstatat(directory->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
+        leaves.insert(name);
+    }
+  });
+  return {leaves.begin(), leaves.end()};
+}
+
+void remove_empty_parents(Trace& trace, std::string_view root_id)
+{
+  each_hierarchy([&](const std::string& hierarchy) {
+    for (const auto& path : {fmt::format("{}/conductor/{}", hierarchy, root_id), hierarchy + "/conductor"}) {
+      if (!exists(AT_FDCWD, path)) continue;
+      const auto result = perform(
+          trace, "rmdir",
+          [&] {
+            return CallText{fmt::format("rmdir(\"{}\")", path), "rmdir " + path};
+          },
+          [&] { return ::rmdir(path.c_str()); });
+      if (result.failed()) return;
+    }
+  });
+}
+
+} // namespace conductor::kernel

@@ -1,0 +1,86 @@
+// Control groups: one interface over cgroup v2, v1 and the hybrid of both.
+//
+// A container has one group, conductor/<root-id>/<container-id>, of the same name in every hierarchy that is used. On a
+// hybrid host the v2 tree has no controllers: membership, kill, freeze, the notice of the end, CPU time and pressure
+// come from it, limits and the rest from the v1 groups (cgroups(7), Documentation/admin-guide/cgroup-v2.rst).
+#pragma once
+
+#include "core/base/handle.h"
+#include "core/base/trace.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace conductor::kernel {
+
+// Where this host has its hierarchies; found once per process.
+struct CgroupHost {
+  std::string v2; // "/sys/fs/cgroup", "/sys/fs/cgroup/unified", or empty: none
+  bool v2_has_controllers = false;
+  // v1 mount point of a controller ("memory" -> "/sys/fs/cgroup/memory"), empty where v1 has none.
+  std::string v1(std::string_view controller) const;
+  std::vector<std::pair<std::string, std::string>> v1_controllers;
+};
+const CgroupHost& cgroup_host();
+
+// The group's path below a hierarchy: "conductor/<root-id>/<leaf>".
+std::string cgroup_path(std::string_view root_id, std::string_view leaf);
+
+// The leaf in which the keepers of a root live.
+inline constexpr std::string_view keepers_leaf = "keepers";
+
+struct CgroupLimits {
+  std::optional<uint64_t> memory_bytes;
+  std::optional<double> cpus;
+  std::optional<uint64_t> pids;
+};
+
+// A group that is there, open for joining.
+class Cgroup {
+public:
+  // Makes the group in every hierarchy that is needed (gone already is no error, there already neither).
+  // Throws Error when the host lacks a controller that a limit asks for.
+  static Cgroup make(Trace& trace, std::string_view root_id, std::string_view leaf, const CgroupLimits& limits);
+  // The group of something that runs. Throws Error when it is not there.
+  static Cgroup open(std::string_view root_id, std::string_view leaf);
+
+  // Directory of the v2 group, for CLONE_INTO_CGROUP; -1 where the host has no v2.
+  int v2() const { return v2_.get(); }
+  // Directory of the v1 group of `controller`, -1 when it is not used.
+  int v1(std::string_view controller) const;
+  // Called in the child: joins the v1 groups, and the v2 one when clone3 did not. One write of "0" each: the
+  // thread-wise files do not take the lock that makes cgroup.procs wait for an RCU grace period.
+  void join(Trace& trace, bool v2_too) const;
+
+private:
+  void open_tasks();
+  struct Joined {
+    std::string controller;
+    Fd directory;
+    Fd tasks; // opened by the maker, whose rights count at the write, not the child's (cgroups(7), 5.16)
+  };
+  Fd v2_;
+  std::vector<Joined> v1_;
+};
+
+// SIGKILL to everything in the group (cgroup.kill; by pids where the kernel has none). Gone already is success.
+void kill_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf);
+// Stops or continues everything in it (cgroup.freeze). Throws Error.
+void freeze_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf, bool frozen);
+// Pids in the group, as the host numbers them; empty when it is gone.
+std::vector<pid_t> cgroup_members(std::string_view root_id, std::string_view leaf);
+// Removes the group everywhere. Gone already is success. A group that is still busy is waited for (at most 2 s), since
+// the kernel lets its last process go a moment after it was reaped.
+void remove_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf);
+// How often the kernel killed something in it for lack of memory.
+uint64_t oom_kills(std::string_view root_id, std::string_view leaf);
+// The leaves of this root that exist, from every hierarchy: what a crash may have left.
+std::vector<std::string> cgroup_leaves(std::string_view root_id);
+// Removes conductor/<root-id> (and conductor) where it is empty.
+void remove_empty_parents(Trace& trace, std::string_view root_id);
+
+} // namespace conductor::kernel
