@@ -29,7 +29,7 @@ constexpr std::array<std::string_view, 4> known{"memory", "pids", "devices", "cp
 // What v2 needs switched on for the groups below.
 constexpr std::array<std::string_view, 4> v2_controllers{"memory", "pids", "cpu", "io"};
 
-bool has_magic(const std::string& path, decltype(statfs{}.f_type) magic)
+bool has_magic(const std::string& path, long magic)
 {
   struct statfs status {};
   return ::statfs(path.c_str(), &status) == 0 && status.f_type == magic;
