@@ -100,8 +100,15 @@ std::string_view state_name(State state);
 // Throws a usage Error: names are [a-z0-9][a-z0-9_.-]{0,62}; upper case is refused with the lower-case form as the
 // hint.
 void check_name(std::string_view name, std::string_view what);
+bool is_name(std::string_view name);
+// Throws a usage Error that names the first thing wrong: names, host name, zero bytes, relative paths, impossible
+// limits.
+void check_spec(const Spec& spec);
 // A name's or an image's text with control characters made visible (\x1b), cut at 80 characters: for messages.
 std::string visible(std::string_view text, size_t most = 80);
+
+// RFC 3629.
+bool is_utf8(std::string_view text);
 
 // 2026-11-22T09:44:02Z
 std::string rfc3339(int64_t realtime_ns);

@@ -1,0 +1,219 @@
+// What a Spec must look like before anything is made from it, and the small texts around it: names, times, ids.
+#include "core/container/spec.h"
+
+#include "core/base/error.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
+
+#include <sys/random.h>
+
+namespace conductor {
+namespace {
+
+constexpr size_t longest_name = 63;
+constexpr uint64_t smallest_memory = 512 * 1024; // less, and not even an empty program starts
+
+bool is_lower_or_digit(char letter) { return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9'); }
+
+void refuse_nul(std::string_view text, const char* what)
+{
+  if (text.find('\0') != std::string_view::npos)
+    throw usage_error(std::string{what} + " '" + visible(text) + "' holds a zero byte");
+}
+
+void check_inside_path(std::string_view path, const char* what)
+{
+  refuse_nul(path, what);
+  if (!path.starts_with('/')) throw usage_error(std::string{what} + " '" + visible(path) + "' is not absolute");
+}
+
+void check_variable(const std::string& variable)
+{
+  refuse_nul(variable, "environment variable");
+  const size_t equals = variable.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw usage_error("environment variable '" + visible(variable) + "' is not KEY=VALUE");
+}
+
+void check_hostname(std::string_view name)
+{
+  // hostname(7): 64 bytes in the kernel, letters, digits, '-' and '.', by RFC 1123 not beginning with a hyphen.
+  const bool fine = name.size() <= 64 && !name.starts_with('-') && !name.starts_with('.') &&
+                    std::all_of(name.begin(), name.end(), [](char letter) {
+                      return is_lower_or_digit(letter) || (letter >= 'A' && letter <= 'Z') || letter == '-' ||
+                             letter == '.' || letter == '_';
+                    });
+  if (!fine) throw usage_error("host name '" + visible(name) + "' may hold only letters, digits, '-', '.' and '_'");
+}
+
+void check_restart(std::string_view policy)
+{
+  if (policy == "no" || policy == "always" || policy == "unless-stopped" || policy == "on-failure") return;
+  constexpr std::string_view counted = "on-failure:";
+  if (policy.starts_with(counted)) {
+    const std::string_view count = policy.substr(counted.size());
+    if (!count.empty() && count.size() < 7 && count.find_first_not_of("0123456789") == std::string_view::npos) return;
+  }
+  throw usage_error("restart policy '" + visible(policy) + "' is not known",
+                    "no, on-failure[:N], always or unless-stopped");
+}
+
+void check_limits(const Limits& limits)
+{
+  if (limits.memory_bytes && *limits.memory_bytes < smallest_memory)
+    throw usage_error("a memory limit of " + std::to_string(*limits.memory_bytes) + " bytes is too small",
+                      "512K is the least");
+  if (limits.cpus && !(*limits.cpus >= 0.01 && *limits.cpus <= 8192))
+    throw usage_error("the number of CPUs must lie between 0.01 and 8192");
+  if (limits.pids && *limits.pids == 0) throw usage_error("a limit of 0 processes lets nothing start");
+}
+
+// A character that would steer a terminal or turn the reading direction, and so could show what is not there.
+bool is_deceptive(uint32_t point)
+{
+  return point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0x200b && point <= 0x200f) ||
+         (point >= 0x2028 && point <= 0x202e) || (point >= 0x2060 && point <= 0x2069) || point == 0xfeff;
+}
+
+struct Character {
+  uint32_t point = 0;
+  size_t length = 0; // bytes; 0 when the bytes are no UTF-8
+};
+
+// RFC 3629: no overlong forms, no surrogates, nothing beyond U+10FFFF.
+Character next_character(std::string_view text)
+{
+  const auto byte = [&](size_t index) { return static_cast<unsigned char>(text[index]); };
+  if (byte(0) < 0x80) return {byte(0), 1};
+  const size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : byte(0) >= 0xc2 ? 2 : 0;
+  if (length == 0 || byte(0) > 0xf4 || text.size() < length) return {};
+  uint32_t point = byte(0) & (0xffU >> (length + 1));
+  for (size_t index = 1; index < length; ++index) {
+    if ((byte(index) & 0xc0) != 0x80) return {};
+    point = point << 6 | (byte(index) & 0x3fU);
+  }
+  constexpr std::array<uint32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
+  if (point < least[length] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) return {};
+  return {point, length};
+}
+
+std::string escaped(const char* form, unsigned value)
+{
+  std::array<char, 16> buffer{};
+  const int length = std::snprintf(buffer.data(), buffer.size(), form, value);
+  return {buffer.data(), static_cast<size_t>(length)};
+}
+
+} // namespace
+
+bool is_name(std::string_view name)
+{
+  if (name.empty() || name.size() > longest_name || !is_lower_or_digit(name.front())) return false;
+  return std::all_of(name.begin(), name.end(), [](char letter) {
+    return is_lower_or_digit(letter) || letter == '_' || letter == '.' || letter == '-';
+  });
+}
+
+void check_name(std::string_view name, std::string_view what)
+{
+  if (is_name(name)) return;
+  const std::string shown = std::string{what} + " '" + visible(name, longest_name) + "'";
+  if (name.empty()) throw usage_error(std::string{what} + " is empty");
+  if (name.size() > longest_name)
+    throw usage_error(shown + " has " + std::to_string(name.size()) + " characters", "63 are the most");
+  std::string lower{name};
+  for (char& letter : lower)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  if (is_name(lower)) throw usage_error(shown + " has upper-case letters", "use '" + lower + "'");
+  throw usage_error(shown + " is not allowed",
+                    "names begin with a-z or 0-9 and go on with a-z, 0-9, '_', '.' or '-', 63 characters at most");
+}
+
+void check_spec(const Spec& spec)
+{
+  check_name(spec.name, "container name");
+  check_hostname(spec.hostname);
+  for (const std::string& arg : spec.process.args) refuse_nul(arg, "argument");
+  for (const std::string& variable : spec.process.env) check_variable(variable);
+  check_inside_path(spec.process.workdir, "working directory");
+  refuse_nul(spec.process.user, "user");
+  for (const Volume& volume : spec.volumes) {
+    check_inside_path(volume.source, "volume source");
+    check_inside_path(volume.target, "volume target");
+  }
+  for (const std::string& path : spec.tmpfs) check_inside_path(path, "tmpfs");
+  for (const std::string& path : spec.devices) check_inside_path(path, "device");
+  for (const Ulimit& limit : spec.ulimits)
+    if (limit.soft > limit.hard) throw usage_error("ulimit '" + visible(limit.name) + "': soft is above hard");
+  check_limits(spec.limits);
+  check_restart(spec.restart);
+  if (spec.stop_seconds < 0) throw usage_error("the grace time of stop cannot be negative");
+}
+
+std::string visible(std::string_view text, size_t most)
+{
+  std::string shown;
+  size_t characters = 0;
+  while (!text.empty()) {
+    const Character character = next_character(text);
+    std::string piece;
+    if (character.length == 0)
+      piece = escaped("\\x%02x", static_cast<unsigned char>(text[0]));
+    else if (!is_deceptive(character.point))
+      piece = text.substr(0, character.length);
+    else
+      piece = escaped(character.point < 0x100 ? "\\x%02x" : "\\u%04x", character.point);
+    const size_t length = std::max<size_t>(1, character.length);
+    const size_t width = piece[0] == '\\' && piece.size() > 1 ? piece.size() : 1;
+    if (characters + width > most) return shown + "...";
+    shown += piece;
+    characters += width;
+    text.remove_prefix(length);
+  }
+  return shown;
+}
+
+bool is_utf8(std::string_view text)
+{
+  while (!text.empty()) {
+    const Character character = next_character(text);
+    if (character.length == 0) return false;
+    text.remove_prefix(character.length);
+  }
+  return true;
+}
+
+std::string rfc3339(int64_t realtime_ns)
+{
+  const time_t seconds = realtime_ns / 1'000'000'000;
+  std::tm parts{};
+  std::array<char, 32> buffer{};
+  ::gmtime_r(&seconds, &parts);
+  return {buffer.data(), std::strftime(buffer.data(), buffer.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+int64_t realtime_ns()
+{
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
+std::string random_hex(size_t digits)
+{
+  constexpr std::string_view alphabet = "0123456789abcdef";
+  std::string hex(digits, '\0');
+  for (size_t filled = 0; filled < digits;) {
+    const ssize_t got = ::getrandom(hex.data() + filled, digits - filled, 0);
+    if (got < 0 && errno != EINTR) throw Error{"get random bytes", errno};
+    if (got > 0) filled += static_cast<size_t>(got);
+  }
+  for (char& digit : hex) digit = alphabet[static_cast<unsigned char>(digit) & 0xf];
+  return hex;
+}
+
+} // namespace conductor
