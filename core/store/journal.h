@@ -21,6 +21,8 @@ struct JournalEntry {
   std::string user;    // the login name behind it, or uid
 };
 
+// Appends one line; time 0 is now, an empty user is whoever runs this command. Throws Error (a full disk): callers that
+// only keep history may tell it as a notice and go on.
 void append(const Root& root, const JournalEntry& entry);
 std::string to_json(const JournalEntry& entry);
 std::optional<JournalEntry> journal_entry_from_json(std::string_view line);

@@ -11,6 +11,7 @@
 //   root/tmp/              what is being made; removed when nobody holds its lock
 //   run/journal            one JSON line a life-cycle fact
 //   run/c/<id>/            keeper.sock, sessions/, files bound into the container
+//   run/root               symlink to the root's id: whose runtime directory this is; made last
 //   run/ids/<slot>         symlink to a container id: the user range slot is taken
 #pragma once
 
@@ -19,14 +20,19 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 namespace conductor {
 
 inline constexpr int store_format = 1;
 
+// What front ends ask first. Throws Error "conductor needs root" with `command` behind sudo as the hint.
+void need_root(std::string_view command);
+
 class Root {
 public:
-  // Opens both directories, making what is missing (0700). Throws Error: not root, read-only, a newer format.
+  // Opens both directories, making what is missing (0700). Throws Error: no permission, read-only or full, a newer
+  // format, somebody else's directory. Six system calls when all is there.
   Root(Trace& trace, std::string root_path, std::string run_path);
 
   int dir() const { return root_.get(); }
@@ -46,7 +52,8 @@ private:
 // flock(2) on a file, opened anew so that each process has its own. The holder's verb and pid are written into it.
 class Lock {
 public:
-  // Waits at most `patience`; then throws Error naming the verb and pid of the holder. path is relative to `at`.
+  // Waits at most `patience`; then throws Error naming the verb and pid of the holder. path is relative to `at`; what:
+  // "container 'web'". Whoever waited must look again whether the container is still there.
   Lock(int at, const std::string& path, std::string_view verb, std::chrono::milliseconds patience,
        std::string_view what);
   void release() { fd_.reset(); }

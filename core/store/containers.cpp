@@ -1,0 +1,217 @@
+#include "core/store/containers.h"
+
+#include "core/base/error.h"
+#include "core/base/nearest.h"
+#include "core/base/undo.h"
+#include "core/kernel/files.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace conductor {
+namespace {
+
+using namespace kernel;
+
+constexpr size_t file_limit = 4 << 20;
+constexpr size_t id_digits = 32;
+constexpr size_t least_digits = 8;
+
+std::string directory_of(const std::string& id) { return "containers/id/" + id; }
+std::string name_path(const std::string& name) { return "containers/name/" + name; }
+std::string link_target(const std::string& id) { return "../id/" + id; }
+
+bool is_hex(std::string_view text) { return text.find_first_not_of("0123456789abcdef") == std::string_view::npos; }
+bool is_id(std::string_view text) { return text.size() == id_digits && is_hex(text); }
+
+// The id a name's link points at; none when there is no such name, or it is no link of ours.
+std::optional<std::string> linked_id(int root, const std::string& name)
+{
+  const auto target = read_link(root, name_path(name));
+  if (!target || !target->starts_with("../id/")) return std::nullopt;
+  std::string id = target->substr(6);
+  return is_id(id) ? std::optional{std::move(id)} : std::nullopt;
+}
+
+// Names change under the root's lock only, held for microseconds: so a name that points at nothing is a leftover there,
+// never one that is being made.
+Lock names_lock(const Root& root, std::string_view verb)
+{
+  return Lock{root.dir(), "lock", verb, std::chrono::seconds{10}, "the table of names"};
+}
+
+void take_name(const Root& root, const std::string& name, const std::string& id)
+{
+  if (make_symlink(root.trace(), link_target(id), root.dir(), name_path(name))) return;
+  if (const auto other = linked_id(root.dir(), name); other && *other != id && exists(root.dir(), directory_of(*other)))
+    throw Error{"a container named '" + name + "' exists already", 0,
+                "take another name, or remove it: conductor rm " + name};
+  replace_symlink(root.trace(), link_target(id), root.dir(), name_path(name));
+}
+
+void give_name_back(const Root& root, const std::string& name, const std::string& id)
+{
+  if (linked_id(root.dir(), name) == id) remove_file(root.trace(), root.dir(), name_path(name));
+}
+
+std::string resolve_id(const std::vector<std::string>& ids, std::string_view digits)
+{
+  if (digits.size() < least_digits || digits.size() > id_digits || !is_hex(digits))
+    throw usage_error("'id:" + visible(digits) + "' is no container id", "id: and 8 to 32 hexadecimal digits");
+  const auto begins = [&](const std::string& id) { return id.starts_with(digits); };
+  const auto first = std::find_if(ids.begin(), ids.end(), begins);
+  if (first == ids.end())
+    throw Error{"no container with the id " + std::string{digits}, 0, "conductor ps -a lists all"};
+  if (std::any_of(first + 1, ids.end(), begins))
+    throw Error{"more than one container has an id that begins with " + std::string{digits}, 0, "give more digits"};
+  return *first;
+}
+
+} // namespace
+
+std::vector<std::string> Containers::ids() const
+{
+  std::vector<std::string> names = list_directory(root_.dir(), "containers/id");
+  std::erase_if(names, [](const std::string& name) { return !is_id(name); });
+  return names;
+}
+
+std::vector<Container> Containers::list() const
+{
+  std::vector<Container> all;
+  for (const std::string& id : ids()) {
+    try {
+      if (auto container = find(id)) all.push_back(std::move(*container));
+    } catch (const Error& error) { // one damaged file must not hide all the others
+      root_.trace().notice(error.what());
+    }
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Container& a, const Container& b) { return a.spec.created_ns < b.spec.created_ns; });
+  return all;
+}
+
+std::string Containers::resolve(std::string_view name) const
+{
+  constexpr std::string_view id_mark = "id:";
+  if (name.starts_with(id_mark)) return resolve_id(ids(), name.substr(id_mark.size()));
+  check_name(name, "container name");
+  if (auto id = find_name(std::string{name})) return *id;
+  const auto names = list_directory(root_.dir(), "containers/name");
+  std::string hint = nearest_hint(name, names);
+  throw Error{"no container named '" + std::string{name} + "'", 0,
+              hint.empty() ? "conductor ps -a lists all" : std::move(hint)};
+}
+
+std::optional<std::string> Containers::find_name(const std::string& name) const
+{
+  auto id = linked_id(root_.dir(), name);
+  if (id && !exists(root_.dir(), directory_of(*id))) return std::nullopt;
+  return id;
+}
+
+std::optional<Container> Containers::find(const std::string& id) const
+{
+  if (!is_id(id)) return std::nullopt;
+  const std::string directory = directory_of(id);
+  const auto spec = find_content(root_.dir(), directory + "/spec.json", file_limit);
+  const auto status = spec ? find_content(root_.dir(), directory + "/status.json", file_limit) : std::nullopt;
+  if (!status) return std::nullopt;
+  try {
+    Container container{spec_from_json(*spec), status_from_json(*status)};
+    if (container.spec.id != id) throw Error{"field 'id' is another container's"};
+    return container;
+  } catch (const Error& error) {
+    throw error.within("cannot read the container in '" + root_.path() + "/" + directory + "'");
+  }
+}
+
+Container Containers::load(const std::string& id) const
+{
+  if (auto container = find(id)) return std::move(*container);
+  throw Error{"the container with the id " + visible(id) + " is gone", 0, "conductor ps -a lists all"};
+}
+
+void Containers::create(const Spec& spec) const
+{
+  check_spec(spec);
+  if (!is_id(spec.id)) throw Error{"'" + visible(spec.id) + "' is no container id"};
+  Trace& trace = root_.trace();
+  const std::string made = "tmp/container-" + spec.id;
+  Undo undo{trace};
+
+  make_directory(trace, root_.dir(), made, 0700);
+  undo.push("remove what was made of the container", [&] { remove_tree(trace, root_.dir(), made); });
+  const Fd directory = open_directory(root_.dir(), made);
+  const Lock being_made{directory.get(), "lock", "create", std::chrono::seconds{1}, "the new container"};
+  make_directory(trace, directory.get(), "rw", 0700);
+  make_directory(trace, directory.get(), "log", 0700);
+  write_file(trace, directory.get(), "spec.json", to_json(spec));
+  write_file(trace, directory.get(), "status.json", to_json(Status{}));
+
+  const Lock names = names_lock(root_, "create");
+  take_name(root_, spec.name, spec.id);
+  undo.push("give the name back", [&] { give_name_back(root_, spec.name, spec.id); });
+  rename_entry(trace, root_.dir(), made, root_.dir(), directory_of(spec.id), RENAME_NOREPLACE);
+  undo.commit();
+}
+
+void Containers::save_spec(const Spec& spec) const
+{
+  write_file(root_.trace(), root_.dir(), directory_of(spec.id) + "/spec.json", to_json(spec));
+}
+
+void Containers::save_status(const std::string& id, const Status& status) const
+{
+  write_file(root_.trace(), root_.dir(), directory_of(id) + "/status.json", to_json(status));
+}
+
+void Containers::rename(const std::string& id, const std::string& from, const std::string& to) const
+{
+  check_name(to, "container name");
+  Undo undo{root_.trace()};
+  const Lock names = names_lock(root_, "rename");
+  Spec spec = load(id).spec;
+  take_name(root_, to, id);
+  if (from != to) undo.push("give the new name back", [&] { give_name_back(root_, to, id); });
+  spec.name = to;
+  save_spec(spec);
+  undo.commit();
+  if (from != to) give_name_back(root_, from, id);
+}
+
+void Containers::remove(const std::string& id, const std::string& name) const
+{
+  if (!is_id(id)) throw Error{"'" + visible(id) + "' is no container id"};
+  Trace& trace = root_.trace();
+  // Out of sight at one stroke, then taken apart: nobody ever finds half a container.
+  const std::string doomed = "tmp/removed-" + id;
+  {
+    const Lock names = names_lock(root_, "rm");
+    try {
+      rename_entry(trace, root_.dir(), directory_of(id), root_.dir(), doomed);
+    } catch (const Error& error) {
+      if (error.number() == EEXIST || error.number() == ENOTEMPTY) {
+        remove_tree(trace, root_.dir(), doomed); // a removal that was killed half-way
+        rename_entry(trace, root_.dir(), directory_of(id), root_.dir(), doomed);
+      } else if (error.number() != ENOENT) {
+        throw;
+      }
+    }
+    if (!name.empty()) give_name_back(root_, name, id);
+  }
+  remove_tree(trace, root_.dir(), doomed);
+  remove_tree(trace, root_.run(), "c/" + id);
+}
+
+Fd Containers::directory(const std::string& id) const { return open_directory(root_.dir(), directory_of(id)); }
+
+Fd Containers::run_directory(const std::string& id) const
+{
+  const std::string path = "c/" + id;
+  if (auto found = find_directory(root_.run(), path)) return std::move(*found);
+  make_directories(root_.trace(), root_.run(), path, 0700);
+  return open_directory(root_.run(), path);
+}
+
+} // namespace conductor
