@@ -31,11 +31,12 @@ class Conductor:
     """
 
     def __init__(self, directory=None):
+        self.program = program_path()
         place = directory or os.environ.get("CONDUCTOR_TEST_DIRECTORY", "/var/tmp")
         self.directory = Path(tempfile.mkdtemp(prefix="ct-", dir=place))  # short: sockets have 107 characters
         self.root = self.directory / "root"
         self.run_directory = self.directory / "run"
-        self.program = program_path()
+        self.root_id = None
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("CONDUCTOR_")}
         self.environment.update(LC_ALL="C.UTF-8", TERM="xterm-256color")
         self.screens = []
@@ -46,8 +47,10 @@ class Conductor:
 
     def run(self, *arguments, timeout=60, input="", env=None, **options):
         """Runs a verb to its end; a CompletedProcess with text in stdout and stderr. Any exit status is fine."""
-        return subprocess.run(self.command(*arguments), input=input, timeout=timeout, text=True, errors="replace",
+        done = subprocess.run(self.command(*arguments), input=input, timeout=timeout, text=True, errors="replace",
                               capture_output=True, env={**self.environment, **(env or {})}, **options)
+        self.id()  # known now, even if the test breaks the root later
+        return done
 
     def ok(self, *arguments, **options):
         """As run, for verbs that must succeed; returns what they wrote on stdout."""
@@ -94,8 +97,9 @@ class Conductor:
 
     def id(self):
         """The random id of the root, which all that we make in the kernel carries; None before the first use."""
-        file = self.root / "id"
-        return file.read_text().strip() if file.exists() else None
+        if self.root_id is None and (file := self.root / "id").exists():
+            self.root_id = file.read_text().strip()
+        return self.root_id
 
     def leftovers(self):
         """What is left of this root on the host, one line each."""

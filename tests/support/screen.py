@@ -1,4 +1,4 @@
-"""A program on a pseudo-terminal, and what a person would see on it: bytes go through pyte into a grid of cells."""
+"""A program on a pseudo-terminal, and what a person would see on it: its bytes go into a grid of cells (cells.py)."""
 import errno
 import fcntl
 import os
@@ -8,8 +8,7 @@ import signal
 import struct
 import termios
 
-import pyte
-
+from .cells import Cells
 from .waiting import wait_until
 
 KEYS = {
@@ -25,9 +24,8 @@ class Screen:
     """One program on one terminal. Everything that waits has a deadline, and shows the screen when it passes."""
 
     def __init__(self, command, rows=24, columns=80, environment=None):
-        self.display = pyte.Screen(columns, rows)
+        self.display = Cells(columns, rows)
         self.display.write_process_input = self.answer
-        self.stream = pyte.ByteStream(self.display)
         self.bytes_received = 0
         self.exit_status = None
         self.pid, self.master = pty.fork()
@@ -59,7 +57,7 @@ class Screen:
             if not chunk:
                 break
             taken += chunk
-            self.stream.feed(chunk)
+            self.display.feed(chunk)
         self.bytes_received += len(taken)
         return taken
 

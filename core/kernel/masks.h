@@ -1,0 +1,49 @@
+// Tables: what of /proc and /sys a container does not see or cannot write, and what is in its /dev.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace conductor::kernel {
+
+enum class Hide : char { masked, read_only };
+// A path below the root, without a leading slash ("proc/kcore"). Those a kernel does not have are passed over. Masked
+// files get /dev/null of the container's own /dev, masked directories an empty read-only tmpfs.
+struct HiddenPath {
+  const char* path;
+  Hide how;
+};
+std::span<const HiddenPath> hidden_paths();
+
+struct DeviceNode {
+  const char* name; // in /dev
+  unsigned major, minor;
+  mode_t mode; // permission bits; all are character devices
+};
+std::span<const DeviceNode> device_nodes();
+
+struct DeviceLink {
+  const char* name; // in /dev
+  const char* target;
+};
+std::span<const DeviceLink> device_links();
+
+// One line of the device controller: type 'c' or 'b', number or -1 for any, access some of "rwm".
+struct DeviceRule {
+  char type = 'c';
+  int64_t major = -1, minor = -1;
+  std::string access = "rwm";
+  // As devices.allow takes it (cgroup v1): "c 1:3 rwm", "c 136:* rwm".
+  std::string text() const;
+};
+// What every container may use: mknod of anything (harmless without access), the nodes above, ptmx and the PTYs.
+std::vector<DeviceRule> default_device_rules();
+// The rule for a device of the host that is passed in (--device). Throws Error when `host_path` is no device.
+DeviceRule device_rule_of(const std::string& host_path);
+
+} // namespace conductor::kernel
