@@ -1,0 +1,42 @@
+// The one table of the console's keys: {mode, key, name, label, help, danger, verb}.
+//
+// Keys that start a verb come from the table of verbs (verbs.h), the others from the rows here. Hint line, help, menu,
+// palette, man page and the template of the configuration are printed from it.
+#pragma once
+
+#include "tui/command/verbs.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace conductor::command {
+
+// Where a key counts.
+enum class Mode : char {
+  list,   // the tables of containers and images
+  prefix, // after Ctrl-G
+  copy,   // scrolling and copying in a pane
+  dialog, // forms, questions, the palette, help
+  always  // list and dialog
+};
+
+struct Action {
+  Mode mode;
+  std::string_view key;   // one key or several, with spaces between: "j Down", "Ctrl-U PgUp", "Space"
+  std::string_view name;  // unique in its mode; what a rebinding in the configuration names
+  std::string_view label; // one or two words for the hint line
+  std::string_view help;  // one line
+  Danger danger = Danger::looks;
+  Needs needs = Needs::nothing;
+  const Verb* verb = nullptr;      // the verb it starts as a child, null when it only changes the screen
+  std::string_view arguments = {}; // further arguments of the verb: "--keep"
+};
+
+// Every action: those of verbs first, in the order of the tables.
+const std::vector<Action>& actions();
+// The action of that mode and key ("s", "Ctrl-U"); keys of Mode::always count in list and dialog. Null for none.
+const Action* find_action(Mode mode, std::string_view key);
+std::string_view mode_name(Mode mode);
+
+} // namespace conductor::command

@@ -1,0 +1,445 @@
+// The rows. Options first, one table a verb; then the verbs in the order of the help.
+#include "tui/command/verbs.h"
+
+#include <algorithm>
+
+namespace conductor::command {
+namespace {
+
+constexpr Option globals[] = {
+    {"root", 0, "DIR", "images, layers and containers (CONDUCTOR_ROOT, else /var/lib/conductor)"},
+    {"run", 0, "DIR", "what is true until the next boot (CONDUCTOR_RUN, else /run/conductor)"},
+    {"json", 0, {}, "one JSON document on stdout; errors as JSON on stderr"},
+    {"explain", 0, "json", "narrate every step and kernel call on stderr; =json: one JSON object a line", false, true},
+    {"events", 0, "FD", "the event stream as JSON lines on this file descriptor"},
+    {"gate", 0, "FD", "ask before each kernel call: read go, skip or abort from this file descriptor"},
+    {"config", 0, "FILE", "the configuration (/etc/conductor/config.json)"},
+    {"wait", 0, "SECONDS", "how long to wait for another operation on the same container (10)"},
+    {"no-color", 0, {}, "no colours, as with NO_COLOR"},
+    {"help", 'h', {}, "what the verb does and its options"},
+    {"version", 0, {}, "the version"},
+    {"continued", 0, {}, "the stream has its first line already", false, false, true},
+};
+
+constexpr Option build_options[] = {
+    {"context", 0, "DIR", "the directory that COPY reads (that of FILE)"},
+    {"build-arg", 0, "K=V", "a value for ARG K", true},
+    {"target", 0, "STAGE", "stop after this stage"},
+    {"no-cache", 0, {}, "make every layer anew"},
+    {"network", 0, "none|host", "what RUN reaches (host)"},
+};
+
+constexpr Option list_options[] = {
+    {"quiet", 'q', {}, "names only"},
+    {"filter", 'f', "KEY=VALUE", "only rows whose KEY contains VALUE; a bare word looks at the name", true},
+};
+
+constexpr Option ps_options[] = {
+    {"all", 'a', {}, "also created and exited ones"},
+    {"quiet", 'q', {}, "names only"},
+    {"filter", 'f', "KEY=VALUE",
+     "only rows whose KEY (name, image, state, label) has VALUE; a bare word looks at the name", true},
+};
+
+// create has them too, all but the first.
+constexpr Option run_options[] = {
+    {"detach", 'd', {}, "in the background; prints the name"},
+    {"rm", 0, {}, "remove it when its command has ended"},
+    {"tty", 't', {}, "a terminal, also when stdin is none"},
+    {"interactive", 'i', {}, "keep stdin open"},
+    {"env", 0, "K=V", "an environment variable", true},
+    {"env-file", 0, "FILE", "environment variables, one K=V a line", true},
+    {"volume", 'v', "SRC:DST[:ro]", "a directory or file of the host", true},
+    {"tmpfs", 0, "DST", "an empty file system in memory", true},
+    {"read-only", 0, {}, "the root file system cannot be written"},
+    {"workdir", 'w', "DIR", "where the command starts"},
+    {"user", 'u', "USER[:GROUP]", "who runs the command: names or numbers"},
+    {"hostname", 0, "NAME", "its host name (the container's name)"},
+    {"label", 0, "K=V", "a label, for filters and scripts", true},
+    {"memory", 'm', "SIZE", "at most this much memory: 256M, 1G"},
+    {"cpus", 0, "N", "at most N cores: 0.5"},
+    {"pids", 0, "N", "at most N processes"},
+    {"ulimit", 0, "NAME=SOFT[:HARD]", "a resource limit: nofile=1024:4096", true},
+    {"cap-add", 0, "CAP", "give it a capability: NET_ADMIN, ALL", true},
+    {"cap-drop", 0, "CAP", "take a capability away: NET_RAW, ALL", true},
+    {"allow-new-privileges", 0, {}, "let setuid programs work"},
+    {"seccomp", 0, "FILE|unconfined", "a filter of system calls instead of the default"},
+    {"userns", 0, "auto|host", "auto: host ids of its own; host: root inside is root"},
+    {"device", 0, "PATH", "a device of the host", true},
+    {"init", 0, {}, "a small PID 1 that reaps"},
+    {"pull", 0, "missing|never", "whether to get an image that is not there (missing)"},
+    {"stop-signal", 0, "SIGNAL", "what stop sends first (SIGTERM)"},
+    {"network", 0, "none|host", "none: its own, cut off; host: the host's (none)"},
+};
+constexpr std::span<const Option> create_options = std::span<const Option>{run_options}.subspan(1);
+
+constexpr Option exec_options[] = {
+    {"detach", 'd', {}, "in the background"},
+    {"tty", 't', {}, "a terminal, also when stdin is none"},
+    {"interactive", 'i', {}, "keep stdin open"},
+    {"env", 0, "K=V", "an environment variable", true},
+    {"workdir", 'w', "DIR", "where the command starts"},
+    {"user", 'u', "USER[:GROUP]", "who runs it: names or numbers"},
+    {"session", 0, {}, "keep the terminal when its viewer leaves; prints the session for attach"},
+};
+
+constexpr Option attach_options[] = {
+    {"session", 0, "ID", "a session of exec --session instead of the container's own command"},
+};
+
+constexpr Option stop_options[] = {
+    {"keep", 0, {}, "keep the container for start"},
+    {"time", 't', "SECONDS", "grace between the stop signal and SIGKILL (10)"},
+};
+
+constexpr Option kill_options[] = {{"signal", 's', "SIGNAL", "the signal (SIGKILL)"}};
+constexpr Option rm_options[] = {{"force", 'f', {}, "also when it runs"}};
+
+constexpr Option logs_options[] = {
+    {"follow", 'f', {}, "go on as the container writes"},
+    {"tail", 'n', "N", "only the last N lines"},
+    {"since", 0, "TIME", "from then on: 10m, 2h, 2026-11-22T09:44:02Z"},
+    {"timestamps", 't', {}, "each line with its time"},
+};
+
+constexpr Option events_options[] = {
+    {"follow", 'f', {}, "go on as things happen"},
+    {"tail", 'n', "N", "only the last N"},
+};
+
+constexpr Option doctor_options[] = {{"fix", 0, {}, "settle what crashed operations left behind"}};
+constexpr Option help_options[] = {{"man", 0, {}, "the manual page as roff: conductor help --man | man -l -"}};
+
+constexpr Verb rows[] = {
+    {.name = "build",
+     .group = Group::images,
+     .names = "NAME [FILE]",
+     .help = "make an image from a build file",
+     .more = "FILE is ./Conductorfile, else ./Dockerfile; with neither, NAME becomes the configured default base. Each "
+             "COPY "
+             "and RUN is a layer, and is taken from the cache when nothing that it depends on has changed.",
+     .example = "build web Conductorfile",
+     .options = build_options,
+     .least = 1,
+     .most = 2,
+     .shows_progress = true,
+     .home = Home::images,
+     .keys = {{"b", "build", "build", {}, Danger::changes, Needs::nothing}}},
+    {.name = "images",
+     .group = Group::images,
+     .names = "",
+     .help = "list images",
+     .example = "images --filter base=debian",
+     .options = list_options},
+    {.name = "rmi",
+     .group = Group::images,
+     .names = "IMAGE...",
+     .help = "delete images that no container uses",
+     .example = "rmi web:old",
+     .least = 1,
+     .most = any_number,
+     .completes = "image",
+     .keys = {{"D", "delete_image", "delete", {}, Danger::asks, Needs::image}}},
+    {.name = "rmcache",
+     .group = Group::images,
+     .names = "",
+     .help = "delete build cache that no image needs",
+     .example = "rmcache"},
+
+    {.name = "run",
+     .group = Group::running,
+     .names = "IMAGE [NAME]",
+     .help = "create and start a container",
+     .more =
+         "NAME is chosen if left out. The command is the image's unless one stands behind --, else /bin/bash, else "
+         "/bin/sh. In the foreground the command has a terminal when stdin is one, and its exit status is conductor's.",
+     .example = "run debian:bookworm web --memory 256M -- sleep 1000",
+     .options = run_options,
+     .least = 1,
+     .most = 2,
+     .takes_command = true,
+     .own_status = true,
+     .completes = "image",
+     .keys = {{"r", "run", "run", {}, Danger::changes, Needs::nothing}}},
+    {.name = "create",
+     .group = Group::running,
+     .names = "IMAGE [NAME]",
+     .help = "make a container without starting it; prints its name",
+     .example = "create debian:bookworm web -- sleep 1000",
+     .options = create_options,
+     .least = 1,
+     .most = 2,
+     .takes_command = true,
+     .completes = "image"},
+    {.name = "start",
+     .group = Group::running,
+     .names = "NAME...",
+     .help = "start created or exited containers in the background",
+     .example = "start web",
+     .least = 1,
+     .most = any_number,
+     .completes = "stopped",
+     .keys = {{"s", "start", "start", {}, Danger::changes, Needs::stopped}}},
+    {.name = "exec",
+     .group = Group::running,
+     .names = "NAME",
+     .help = "run a command in a running container",
+     .more =
+         "In all namespaces, cgroups and confinement of the container. The command is /bin/bash, else /bin/sh, unless "
+         "one stands behind --.",
+     .example = "exec web -- ps aux",
+     .options = exec_options,
+     .least = 1,
+     .most = 1,
+     .takes_command = true,
+     .own_status = true,
+     .completes = "running",
+     .keys = {{"e", "shell", "shell", "--session", Danger::looks, Needs::running, "a shell in a pane"}}},
+    {.name = "attach",
+     .group = Group::running,
+     .names = "NAME",
+     .help = "connect this terminal to a running container's command, or to a session",
+     .more = "Ctrl-P Ctrl-Q leaves and lets it run.",
+     .example = "attach web",
+     .options = attach_options,
+     .least = 1,
+     .most = 1,
+     .own_status = true,
+     .completes = "running",
+     .keys = {{"A", "attach", "attach", {}, Danger::looks, Needs::running}}},
+    {.name = "stop",
+     .group = Group::running,
+     .names = "NAME...",
+     .help = "end containers and remove them, or keep them for start",
+     .more =
+         "The stop signal, then SIGKILL to all after the grace time; a PID 1 that neither catches nor waits for the "
+         "signal is killed at once. Then everything of the container is removed, unless --keep is given.",
+     .example = "stop web --keep",
+     .options = stop_options,
+     .least = 1,
+     .most = any_number,
+     .completes = "container",
+     .keys = {{"S", "stop", "stop", "--keep", Danger::changes, Needs::running, "stop it and keep it for start"},
+              {"D", "delete", "delete", {}, Danger::asks, Needs::container, "stop it and delete all that it wrote"}}},
+    {.name = "kill",
+     .group = Group::running,
+     .names = "NAME...",
+     .help = "send a signal to a container's command",
+     .example = "kill web -s HUP",
+     .options = kill_options,
+     .least = 1,
+     .most = any_number,
+     .completes = "running",
+     .keys = {{"K", "kill", "kill", {}, Danger::asks, Needs::running}}},
+    {.name = "rm",
+     .group = Group::running,
+     .names = "NAME...",
+     .help = "remove containers that do not run",
+     .example = "rm web",
+     .options = rm_options,
+     .least = 1,
+     .most = any_number,
+     .completes = "stopped"},
+    {.name = "wait",
+     .group = Group::running,
+     .names = "NAME",
+     .help = "wait until it has ended; ends with its exit status",
+     .example = "wait web",
+     .least = 1,
+     .most = 1,
+     .own_status = true,
+     .completes = "container"},
+
+    {.name = "ps",
+     .group = Group::looking,
+     .names = "",
+     .help = "list running and paused containers; -a: all",
+     .example = "ps -a --filter state=exited",
+     .options = ps_options},
+    {.name = "inspect",
+     .group = Group::looking,
+     .names = "NAME",
+     .help = "everything known about a container, as JSON",
+     .example = "inspect web",
+     .least = 1,
+     .most = 1,
+     .completes = "container",
+     .keys = {{"i", "inspect", "inspect"}}},
+    {.name = "logs",
+     .group = Group::looking,
+     .names = "NAME",
+     .help = "what a container has written",
+     .example = "logs web -f --tail 20",
+     .options = logs_options,
+     .least = 1,
+     .most = 1,
+     .completes = "container",
+     .keys = {{"l", "logs", "logs", "-f"}}},
+    {.name = "top",
+     .group = Group::looking,
+     .names = "NAME",
+     .help = "the processes of a running container",
+     .example = "top web",
+     .least = 1,
+     .most = 1,
+     .completes = "running"},
+    {.name = "stats",
+     .group = Group::looking,
+     .names = "[NAME...]",
+     .help = "CPU, memory, processes and traffic of running containers",
+     .example = "stats",
+     .most = any_number,
+     .completes = "running"},
+    {.name = "sessions",
+     .group = Group::looking,
+     .names = "[NAME]",
+     .help = "terminals that exec --session keeps, for attach",
+     .example = "sessions web",
+     .most = 1,
+     .completes = "running"},
+    {.name = "events",
+     .group = Group::looking,
+     .names = "",
+     .help = "what happened to containers and images",
+     .example = "events -f",
+     .options = events_options},
+
+    {.name = "console",
+     .group = Group::host,
+     .names = "",
+     .help = "the console; the same as conductor without a verb",
+     .example = "console",
+     .home = Home::console},
+    {.name = "demo",
+     .group = Group::host,
+     .names = "",
+     .help = "start two small containers and open the console on them",
+     .example = "demo",
+     .shows_progress = true},
+    {.name = "doctor",
+     .group = Group::host,
+     .names = "",
+     .help = "what this host can do, and what crashes left behind",
+     .example = "doctor --fix",
+     .options = doctor_options,
+     .needs_root = false},
+    {.name = "config",
+     .group = Group::host,
+     .names = "",
+     .help = "each value of the configuration, and where it came from",
+     .example = "config",
+     .needs_root = false},
+    {.name = "completion",
+     .group = Group::host,
+     .names = "SHELL",
+     .help = "completion for bash, zsh or fish",
+     .more = "bash: source <(conductor completion bash). zsh: source <(conductor completion zsh). fish: conductor "
+             "completion "
+             "fish | source.",
+     .example = "completion bash",
+     .least = 1,
+     .most = 1,
+     .needs_root = false,
+     .completes = "shell"},
+    {.name = "version",
+     .group = Group::host,
+     .names = "",
+     .help = "the version",
+     .example = "version --json",
+     .needs_root = false},
+    {.name = "help",
+     .group = Group::host,
+     .names = "[VERB]",
+     .help = "all verbs, or one",
+     .example = "help run",
+     .options = help_options,
+     .most = 1,
+     .needs_root = false,
+     .completes = "verb"},
+};
+
+// Verbs and options of the contract that come with later versions.
+constexpr std::string_view absent_verbs[] = {
+    "addnetwork", "delnetwork", "peer",    "unpeer", "networks", "pull",   "push",   "login",
+    "tag",        "history",    "save",    "load",   "import",   "export", "prune",  "df",
+    "restart",    "pause",      "unpause", "rename", "cp",       "diff",   "commit", "update",
+};
+
+constexpr Elsewhere absent_options[] = {
+    {"run", "--internet", ""},    {"run", "--expose", ""},    {"run", "--restart", ""},
+    {"create", "--internet", ""}, {"create", "--expose", ""}, {"create", "--restart", ""},
+};
+
+// What hands that are used to other programs type.
+constexpr Elsewhere elsewhere[] = {
+    {"run", "-e", "an environment variable is --env K=V"},
+    {"create", "-e", "an environment variable is --env K=V"},
+    {"exec", "-e", "an environment variable is --env K=V"},
+    {"run", "-p", "a port is published by --expose INNER-OUTER, as in --expose 80-8080"},
+    {"create", "-p", "a port is published by --expose INNER-OUTER, as in --expose 80-8080"},
+    {"run", "--publish", "a port is published by --expose INNER-OUTER, as in --expose 80-8080"},
+    {"create", "--publish", "a port is published by --expose INNER-OUTER, as in --expose 80-8080"},
+    {"run", "--name", "the name stands behind the image: conductor run IMAGE NAME"},
+    {"create", "--name", "the name stands behind the image: conductor create IMAGE NAME"},
+    {"run", "--pids-limit", "did you mean '--pids'?"},
+    {"create", "--pids-limit", "did you mean '--pids'?"},
+    {"run", "--net", "did you mean '--network'?"},
+    {"run", "--privileged", "there is no such switch: give what is needed with --cap-add, --device, --seccomp"},
+    {"build", "-t", "the name stands behind the verb: conductor build NAME [FILE]"},
+    {"build", "--tag", "the name stands behind the verb: conductor build NAME [FILE]"},
+    {"build", "-f", "the file stands behind the name: conductor build NAME FILE"},
+    {"build", "--file", "the file stands behind the name: conductor build NAME FILE"},
+    {"list", "", "did you mean 'ps' or 'images'?"},
+    {"ls", "", "did you mean 'ps' or 'images'?"},
+    {"container", "", "the verbs stand alone: conductor ps, conductor rm"},
+    {"image", "", "the verbs stand alone: conductor images, conductor rmi"},
+    {"network", "", "did you mean 'networks'?"},
+    {"shell", "", "did you mean 'exec'?"},
+    {"delete", "", "did you mean 'rm' or 'rmi'?"},
+    {"remove", "", "did you mean 'rm' or 'rmi'?"},
+    {"info", "", "did you mean 'doctor' or 'config'?"},
+};
+
+} // namespace
+
+std::span<const Verb> verbs() { return rows; }
+
+std::span<const Option> global_options() { return globals; }
+
+const Verb* find_verb(std::string_view name)
+{
+  for (const Verb& verb : rows)
+    if (verb.name == name) return &verb;
+  return nullptr;
+}
+
+std::string_view title(Group group)
+{
+  switch (group) {
+  case Group::images: return "Images";
+  case Group::running: return "Containers";
+  case Group::looking: return "Looking";
+  case Group::host: return "This host and this program";
+  }
+  return "";
+}
+
+const Elsewhere* find_elsewhere(std::string_view verb, std::string_view option)
+{
+  for (const Elsewhere& row : elsewhere)
+    if (row.verb == verb && row.option == option) return &row;
+  return nullptr;
+}
+
+bool is_absent(std::string_view verb)
+{
+  return std::find(std::begin(absent_verbs), std::end(absent_verbs), verb) != std::end(absent_verbs);
+}
+
+bool is_absent_option(std::string_view verb, std::string_view option)
+{
+  return std::any_of(std::begin(absent_options), std::end(absent_options),
+                     [&](const Elsewhere& row) { return row.verb == verb && row.option == option; });
+}
+
+} // namespace conductor::command
