@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include <linux/capability.h>
+
 namespace conductor::kernel {
 
 // One bit per capability, bit N for the capability numbered N in linux/capability.h.
@@ -17,9 +19,13 @@ using CapabilitySet = uint64_t;
 constexpr CapabilitySet capability_bit(int number) { return CapabilitySet{1} << number; }
 
 // What a container has unless it is told otherwise.
-extern const CapabilitySet default_capabilities;
-// All that have a name here, up to CAP_CHECKPOINT_RESTORE.
-extern const CapabilitySet all_capabilities;
+inline constexpr CapabilitySet default_capabilities =
+    capability_bit(CAP_CHOWN) | capability_bit(CAP_DAC_OVERRIDE) | capability_bit(CAP_FSETID) |
+    capability_bit(CAP_FOWNER) | capability_bit(CAP_SETGID) | capability_bit(CAP_SETUID) | capability_bit(CAP_SETFCAP) |
+    capability_bit(CAP_SETPCAP) | capability_bit(CAP_NET_BIND_SERVICE) | capability_bit(CAP_NET_RAW) |
+    capability_bit(CAP_SYS_CHROOT) | capability_bit(CAP_KILL);
+// All that have a name here.
+inline constexpr CapabilitySet all_capabilities = capability_bit(CAP_CHECKPOINT_RESTORE + 1) - 1;
 
 // Number of "NET_ADMIN", "net_admin" or "CAP_NET_ADMIN"; none for a name that is none.
 std::optional<int> capability_number(std::string_view name);
