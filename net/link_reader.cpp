@@ -1,0 +1,149 @@
+#include "net/link_reader.h"
+
+#include <algorithm>
+#include <array>
+
+#include <arpa/inet.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
+namespace conductor::net {
+namespace {
+
+template <class Structure>
+Bytes bytes_of(const Structure& structure)
+{
+  return std::as_bytes(std::span{&structure, 1});
+}
+
+void take_counters(Bytes value, Link& link)
+{
+  const auto counters = structure_from<rtnl_link_stats64>(value);
+  link.rx_bytes = counters.rx_bytes;
+  link.tx_bytes = counters.tx_bytes;
+  link.rx_packets = counters.rx_packets;
+  link.tx_packets = counters.tx_packets;
+  link.rx_dropped = counters.rx_dropped;
+  link.tx_dropped = counters.tx_dropped;
+}
+
+std::string address_text(int family, Bytes value, unsigned prefix)
+{
+  std::array<char, INET6_ADDRSTRLEN> buffer{};
+  const size_t length = family == AF_INET ? 4 : 16;
+  if (value.size() != length) return {};
+  if (::inet_ntop(family, value.data(), buffer.data(), buffer.size()) == nullptr) return {};
+  return std::string{buffer.data()} + "/" + std::to_string(prefix);
+}
+
+// "conductor <root-id> <container-id> <name>" -> the container's id, when it is of this root.
+std::string_view marked_container(std::string_view alias, std::string_view root_id)
+{
+  for (const std::string_view word : {std::string_view{"conductor"}, root_id}) {
+    if (!alias.starts_with(word) || alias.size() <= word.size() || alias[word.size()] != ' ') return {};
+    alias.remove_prefix(word.size() + 1);
+  }
+  return alias.substr(0, alias.find(' '));
+}
+
+} // namespace
+
+std::optional<Link> link_from(Bytes payload)
+{
+  if (payload.size() < sizeof(ifinfomsg)) return std::nullopt;
+  const auto header = structure_from<ifinfomsg>(payload);
+  Link link{.index = header.ifi_index, .flags = header.ifi_flags};
+  for (const Attribute& attribute : Attributes{payload.subspan(sizeof(ifinfomsg))}) {
+    switch (attribute.type) {
+    case IFLA_IFNAME: link.name = text_from(attribute.value); break;
+    case IFLA_IFALIAS: link.alias = text_from(attribute.value); break;
+    case IFLA_LINK: link.peer_index = structure_from<int>(attribute.value); break;
+    case IFLA_LINK_NETNSID: link.peer_is_elsewhere = true; break;
+    case IFLA_STATS64: take_counters(attribute.value, link); break;
+    default: break;
+    }
+  }
+  if (link.name.empty()) return std::nullopt;
+  return link;
+}
+
+std::optional<Address> address_from(Bytes payload)
+{
+  if (payload.size() < sizeof(ifaddrmsg)) return std::nullopt;
+  const auto header = structure_from<ifaddrmsg>(payload);
+  if (header.ifa_family != AF_INET && header.ifa_family != AF_INET6) return std::nullopt;
+  std::string local;
+  std::string other;
+  for (const Attribute& attribute : Attributes{payload.subspan(sizeof(ifaddrmsg))}) {
+    if (attribute.type == IFA_LOCAL) local = address_text(header.ifa_family, attribute.value, header.ifa_prefixlen);
+    if (attribute.type == IFA_ADDRESS) other = address_text(header.ifa_family, attribute.value, header.ifa_prefixlen);
+  }
+  // On a point-to-point link IFA_ADDRESS is the far end; IFA_LOCAL is absent where both are the same (IPv6).
+  std::string text = local.empty() ? std::move(other) : std::move(local);
+  if (text.empty()) return std::nullopt;
+  return Address{static_cast<int>(header.ifa_index), std::move(text)};
+}
+
+std::vector<Link> read_links(Netlink& netlink)
+{
+  std::vector<Link> links;
+  const ifinfomsg every{};
+  netlink.dump(
+      RTM_GETLINK, bytes_of(every), [&] { links.clear(); },
+      [&](uint16_t type, Bytes payload) {
+        if (type != RTM_NEWLINK) return;
+        if (auto link = link_from(payload)) links.push_back(std::move(*link));
+      });
+  return links;
+}
+
+std::vector<Address> read_addresses(Netlink& netlink)
+{
+  std::vector<Address> addresses;
+  const ifaddrmsg every{};
+  netlink.dump(
+      RTM_GETADDR, bytes_of(every), [&] { addresses.clear(); },
+      [&](uint16_t type, Bytes payload) {
+        if (type != RTM_NEWADDR) return;
+        if (auto address = address_from(payload)) addresses.push_back(std::move(*address));
+      });
+  return addresses;
+}
+
+std::vector<Interface> interfaces_from(const std::vector<Link>& inside, const std::vector<Address>& addresses,
+                                       const std::vector<Link>& host)
+{
+  std::vector<Interface> interfaces;
+  interfaces.reserve(inside.size());
+  for (const Link& link : inside) {
+    Interface interface {
+      .name = link.name, .up = (link.flags & IFF_UP) != 0, .rx_bytes = link.rx_bytes, .tx_bytes = link.tx_bytes,
+      .rx_packets = link.rx_packets, .tx_packets = link.tx_packets, .rx_dropped = link.rx_dropped,
+      .tx_dropped = link.tx_dropped
+    };
+    const auto other_end = std::find_if(host.begin(), host.end(), [&](const Link& each) {
+      return link.peer_is_elsewhere && each.peer_is_elsewhere && each.index == link.peer_index &&
+             each.peer_index == link.index;
+    });
+    if (other_end != host.end()) interface.host_interface = other_end->name;
+    for (const Address& address : addresses)
+      if (address.index == link.index) interface.addresses.push_back(address.text);
+    interfaces.push_back(std::move(interface));
+  }
+  return interfaces;
+}
+
+std::vector<Traffic> traffic_from(const std::vector<Link>& host, std::string_view root_id)
+{
+  std::vector<Traffic> all;
+  for (const Link& link : host) {
+    const std::string_view container = marked_container(link.alias, root_id);
+    if (container.empty()) continue;
+    all.push_back({.container_id = std::string{container}, .rx_bytes = link.tx_bytes, .tx_bytes = link.rx_bytes});
+  }
+  return all;
+}
+
+} // namespace conductor::net
