@@ -1,0 +1,61 @@
+// The loop between a child's streams and everybody who wants them: the log, our own terminal, attached clients.
+//
+// One thread, one poll(2), nothing that blocks and nothing that grows. Each stream has one chunk in flight; it is read
+// on only when everybody has taken it, so a slow reader in the foreground slows the child as a pipe would. A slow
+// attached client may not do that: after a second of patience output is left out for it, and it is told how much.
+//
+// What ends it is the child's exit. Whatever is then in the streams is still passed on; a background process that keeps
+// them open is not waited for.
+#pragma once
+
+#include "core/base/handle.h"
+#include "core/container/log.h"
+#include "core/container/streams.h"
+
+#include <cstdint>
+
+namespace conductor {
+
+// Who is at our end, besides the log and attached clients.
+enum class Local : char {
+  nobody,  // a keeper in the background
+  streams, // our stdin, stdout, stderr, kept apart; signals are forwarded
+  terminal // our terminal, raw, joined to the PTY
+};
+
+struct RelayRequest {
+  const Child* child = nullptr; // not reaped by the loop
+  Streams streams;
+  LogWriter* log = nullptr; // may be none (exec)
+  int listener = -1;        // attach is served there; -1: not at all
+  Local local = Local::nobody;
+  bool interactive = false; // Local::streams: our stdin goes to the child
+  bool detach_keys = false; // Local::terminal: Ctrl-P Ctrl-Q ends the loop with `detached`
+};
+
+enum class RelayEnd : char {
+  exited,  // the child ended, its output is drained
+  detached // the user pressed the detach keys
+};
+
+// The attached clients stay connected behind a loop's end, so that they can be told once the exit is recorded.
+class RelayLoop {
+public:
+  explicit RelayLoop(RelayRequest request);
+  RelayLoop(const RelayLoop&) = delete;
+  RelayLoop& operator=(const RelayLoop&) = delete;
+  ~RelayLoop();
+
+  // Throws Error only for what cannot be set up; afterwards every failure has its answer inside.
+  RelayEnd run();
+  // After `detached`: goes on for nobody (a keeper in the background now).
+  void forget_local();
+  // The last word to attached clients.
+  void tell_exit(const ExitStatus& status);
+
+private:
+  struct State;
+  State* state_;
+};
+
+} // namespace conductor
