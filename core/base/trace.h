@@ -102,6 +102,9 @@ public:
   Decision before(Event& call);
   void after(Event& call, int error, bool skipped);
 
+  // The gate's word on a call of a child program; go where there is no gate.
+  Decision ask(const Event& call) { return gate_ == nullptr ? Decision::go : gate_->before(call); }
+
   // A whole event made elsewhere (a child program), passed on as it is.
   void forward(const Event& event);
 

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/kernel/call.h"
 #include "core/kernel/files.h"
+#include "core/kernel/mapped_root.h"
 
 #include <array>
 #include <cerrno>
@@ -10,8 +11,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/capability.h>
-#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -134,40 +133,6 @@ Fd new_file_system(Trace& trace, const char* type, const MountOptions& options, 
 }
 
 namespace {
-
-// While an overlay on id-mapped layers is made, the maker must look like the mapped root: overlayfs keeps the maker's
-// credentials for what it does itself, and an id that the mount does not map makes it read-only without a word.
-// Changing the fsuid away from 0 drops the file capabilities from the effective set (capabilities(7)), so they are
-// raised again.
-class AsMappedRoot {
-public:
-  explicit AsMappedRoot(uint32_t owner) : active_(owner != 0)
-  {
-    if (!active_) return;
-    ::setfsgid(owner);
-    ::setfsuid(owner);
-    raise_all_permitted();
-  }
-  ~AsMappedRoot()
-  {
-    if (!active_) return;
-    ::setfsuid(0);
-    ::setfsgid(0);
-  }
-  AsMappedRoot(const AsMappedRoot&) = delete;
-  AsMappedRoot& operator=(const AsMappedRoot&) = delete;
-
-private:
-  static void raise_all_permitted()
-  {
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    std::array<__user_cap_data_struct, 2> data{};
-    if (::syscall(SYS_capget, &header, data.data()) < 0) throw Error{"read own capabilities", errno};
-    for (auto& each : data) each.effective = each.permitted;
-    if (::syscall(SYS_capset, &header, data.data()) < 0) throw Error{"raise own capabilities", errno};
-  }
-  bool active_;
-};
 
 // Paths of an overlay are looked up from the working directory; it is put back however we leave.
 class WorkingDirectory {

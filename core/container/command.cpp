@@ -1,0 +1,102 @@
+#include "core/container/command.h"
+
+#include "core/base/error.h"
+#include "core/container/user.h"
+#include "core/kernel/files.h"
+#include "core/kernel/inroot.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace conductor {
+namespace {
+
+constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+std::string_view value_of(const std::vector<std::string>& env, std::string_view key)
+{
+  // The last one counts, as later settings replace earlier ones.
+  for (auto each = env.rbegin(); each != env.rend(); ++each)
+    if (each->size() > key.size() && each->starts_with(key) && (*each)[key.size()] == '=')
+      return std::string_view{*each}.substr(key.size() + 1);
+  return {};
+}
+
+bool has(const std::vector<std::string>& env, std::string_view key)
+{
+  return std::any_of(env.begin(), env.end(), [&](const std::string& each) {
+    return each.size() > key.size() && each.starts_with(key) && each[key.size()] == '=';
+  });
+}
+
+std::vector<std::string> complete_environment(const Spec& spec, const ProcessSpec& process, const User& user)
+{
+  std::vector<std::string> env;
+  if (!has(process.env, "PATH")) env.push_back(fmt::format("PATH={}", default_path));
+  if (!has(process.env, "HOSTNAME") && !spec.hostname.empty()) env.push_back("HOSTNAME=" + spec.hostname);
+  if (process.terminal && !has(process.env, "TERM")) env.emplace_back("TERM=xterm-256color");
+  for (auto each = process.env.begin(); each != process.env.end(); ++each) {
+    const std::string_view key = std::string_view{*each}.substr(0, each->find('='));
+    const bool replaced = std::any_of(each + 1, process.env.end(), [&](const std::string& later) {
+      return later.size() > key.size() && later.starts_with(key) && later[key.size()] == '=';
+    });
+    if (!replaced) env.push_back(*each);
+  }
+  if (!has(process.env, "HOME")) env.push_back("HOME=" + user.home);
+  return env;
+}
+
+std::vector<std::string> command_or_shell(int root, const ProcessSpec& process)
+{
+  if (!process.args.empty()) return process.args;
+  for (const char* shell : {"/bin/bash", "/bin/sh"})
+    if (kernel::lookup_executable_in_root(root, "/", "", shell).result == kernel::Lookup::ok) return {shell};
+  throw Error{"the image names no command and has neither /bin/bash nor /bin/sh", 0,
+              "put the command behind --, for example: -- /program"}
+      .with_status(127);
+}
+
+} // namespace
+
+kernel::Confinement plan_confinement(const Spec& spec)
+{
+  kernel::Confinement wanted;
+  wanted.capabilities = kernel::apply_capabilities(spec.cap_add, spec.cap_drop);
+  wanted.no_new_privileges = !spec.allow_new_privileges;
+  if (spec.seccomp.empty())
+    wanted.seccomp = kernel::seccomp_filter(wanted.capabilities);
+  else if (spec.seccomp != "unconfined")
+    wanted.seccomp =
+        kernel::seccomp_profile(kernel::read_file(AT_FDCWD, spec.seccomp, 4 << 20), spec.seccomp, wanted.capabilities);
+  std::vector<kernel::ResourceLimit> limits;
+  limits.reserve(spec.ulimits.size());
+  for (const auto& each : spec.ulimits)
+    limits.push_back({.resource = kernel::limit_number(each.name), .soft = each.soft, .hard = each.hard});
+  wanted.limits = kernel::merge_limits(limits);
+  return wanted;
+}
+
+void become_command(Trace& trace, const Spec& spec, const ProcessSpec& process, kernel::Confinement confinement,
+                    ChildStreams streams)
+{
+  const Fd root = kernel::open_directory(AT_FDCWD, "/", O_PATH);
+  const User user = resolve_user_in_root(root.get(), process.user);
+  confinement.uid = user.uid;
+  confinement.gid = user.gid;
+  confinement.groups = user.groups;
+  confinement.workdir = process.workdir.empty() ? "/" : process.workdir;
+  const auto args = command_or_shell(root.get(), process);
+  const auto env = complete_environment(spec, process, user);
+  const auto program =
+      kernel::lookup_executable_in_root(root.get(), confinement.workdir, value_of(env, "PATH"), args[0]);
+  if (program.result != kernel::Lookup::ok) throw kernel::executable_error(root.get(), args[0], program);
+  adopt_streams(trace, std::move(streams));
+  kernel::confine(trace, confinement);
+  kernel::execute(trace, program.path, args, env);
+}
+
+} // namespace conductor

@@ -1,0 +1,29 @@
+// Each container's own range of 65536 host user and group ids.
+//
+// A taken slot is a symlink run/ids/<slot> -> container id, so the kernel arbitrates (EEXIST: take the next) and no
+// lock is held. What lies on disk has the image's own ids, so a container may have another range at every start.
+#pragma once
+
+#include "core/store/root.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace conductor {
+
+inline constexpr uint32_t ids_per_container = 65536;
+
+struct IdPool {
+  uint32_t first = 0x20000000; // 536,870,912: above what useradd, subuid(5) and systemd-homed hand out
+  uint32_t slots = 4096;
+};
+// "FIRST-LAST" of the configuration; empty: the built-in pool. Throws Error when it holds no whole range.
+IdPool parse_id_pool(std::string_view text);
+
+// Takes a free slot for the container and returns its first id. The slot it had before is preferred.
+uint32_t take_id_range(const Root& root, const IdPool& pool, const std::string& container_id);
+// Gives it back. Gone already is success.
+void release_id_range(const Root& root, const IdPool& pool, uint32_t first_id);
+
+} // namespace conductor

@@ -1,0 +1,237 @@
+#include "core/container/rootfs.h"
+
+#include "core/base/error.h"
+#include "core/kernel/dev.h"
+#include "core/kernel/files.h"
+#include "core/kernel/inroot.h"
+#include "core/kernel/masks.h"
+#include "core/kernel/mount.h"
+#include "core/store/images.h"
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+namespace conductor {
+namespace {
+
+constexpr unsigned pseudo = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+// An overlay needs at least one lower layer, and an image made FROM scratch may have none.
+constexpr const char* empty_layer = "empty";
+
+void plan_bind(RootfsPlan& plan, BindPlan bind)
+{
+  struct stat status {};
+  if (::stat(bind.source.c_str(), &status) < 0)
+    throw Error{fmt::format("mount {} at {}", visible(bind.source), visible(bind.target)), errno};
+  bind.directory = S_ISDIR(status.st_mode);
+  plan.binds.push_back(std::move(bind));
+}
+
+} // namespace
+
+RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw, bool is_volatile)
+{
+  RootfsPlan plan{.rw = rw, .is_volatile = is_volatile, .host_network = spec.network == NetworkMode::host};
+  for (const auto& layer : spec.layers) plan.lower.push_back(Images::diff_path(layer));
+  if (plan.lower.empty()) {
+    if (!kernel::exists(root.dir(), empty_layer)) kernel::make_directory(root.trace(), root.dir(), empty_layer, 0755);
+    plan.lower.emplace_back(empty_layer);
+  }
+  // Names are looked up with the host's own resolver as long as the network is the host's.
+  if (plan.host_network)
+    for (const char* file : {"/etc/resolv.conf", "/etc/hosts"})
+      if (::access(file, R_OK) == 0)
+        plan_bind(plan, {.source = file, .target = file, .read_only = true, .map_ids = false});
+  for (const auto& volume : spec.volumes)
+    plan_bind(plan, {.source = volume.source, .target = volume.target, .read_only = volume.read_only});
+  return plan;
+}
+
+void prepare_rw(const Root& root, const RootfsPlan& plan)
+{
+  Trace& trace = root.trace();
+  const std::string upper = plan.rw + "/upper";
+  struct stat below {};
+  if (::fstatat(root.dir(), plan.lower.back().c_str(), &below, AT_SYMLINK_NOFOLLOW) < 0)
+    throw Error{"find the layer " + plan.lower.back(), errno, "the image is damaged: build or pull it again"};
+  const mode_t mask = ::umask(0);
+  // The root directory of an overlay shows its upper's mode, so that must be the image's.
+  kernel::make_directory(trace, root.dir(), upper, below.st_mode & 07777);
+  kernel::make_directory(trace, root.dir(), plan.rw + "/work", 0700);
+  ::umask(mask);
+}
+
+std::vector<Fd> make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spec, int user_namespace,
+                            uint32_t first_id)
+{
+  Trace& trace = root.trace();
+  std::vector<Fd> mounts;
+  // One id-mapped clone of the whole root directory serves all lower layers and the upper, however many they are.
+  Fd mapped;
+  if (user_namespace >= 0) {
+    mapped = kernel::clone_tree(trace, root.dir(), "", false);
+    kernel::map_ids(trace, mapped.get(), user_namespace);
+  }
+  kernel::OverlayRequest request{.tree = mapped ? mapped.get() : root.dir(),
+                                 .lower = plan.lower,
+                                 .upper = plan.rw + "/upper",
+                                 .work = plan.rw + "/work",
+                                 .is_volatile = plan.is_volatile,
+                                 .owner = first_id};
+  mounts.push_back(kernel::overlay(trace, request));
+  mounts.push_back(kernel::make_dev(trace, first_id, spec.devices));
+  if (plan.host_network)
+    mounts.push_back(kernel::new_file_system(trace, "sysfs", {}, pseudo | MOUNT_ATTR_RDONLY, "sys"));
+  for (const auto& bind : plan.binds) {
+    Fd mount = kernel::clone_tree(trace, AT_FDCWD, bind.source, bind.directory);
+    if (bind.map_ids && user_namespace >= 0) kernel::map_ids(trace, mount.get(), user_namespace);
+    uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    if (bind.read_only) attributes |= MOUNT_ATTR_RDONLY;
+    kernel::set_attributes(trace, mount.get(), attributes, bind.directory);
+    mounts.push_back(std::move(mount));
+  }
+  return mounts;
+}
+
+namespace {
+
+// What the child does, a method a step; the new root is always reached through `root_`.
+class Placing {
+public:
+  Placing(Trace& trace, const RootfsPlan& plan, const Spec& spec, std::vector<Fd> mounts)
+      : trace_(trace), plan_(plan), spec_(spec), mounts_(std::move(mounts))
+  {
+    const size_t expected = 2 + (plan.host_network ? 1 : 0) + plan.binds.size();
+    if (mounts_.size() != expected) throw Error{"take over the mounts: some are missing", EPROTO};
+    root_ = take();
+    dev_ = take();
+  }
+
+  void root()
+  {
+    const Fd here{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    kernel::attach(trace_, root_.get(), here.get(), "the new root");
+  }
+
+  void dev(const Fd& proc)
+  {
+    place(dev_, "dev");
+    place(proc, "proc");
+    place(kernel::new_file_system(trace_, "devpts",
+                                  {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}},
+                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, "dev/pts"),
+          "dev/pts");
+    place(kernel::new_file_system(trace_, "tmpfs", {{"mode", "1777"}, {"size", "64m"}, {"source", "shm"}}, pseudo,
+                                  "dev/shm"),
+          "dev/shm");
+    place(kernel::new_file_system(trace_, "mqueue", {}, pseudo, "dev/mqueue"), "dev/mqueue");
+  }
+
+  void sys()
+  {
+    place(plan_.host_network ? take() : kernel::new_file_system(trace_, "sysfs", {}, pseudo | MOUNT_ATTR_RDONLY, "sys"),
+          "sys");
+    if (kernel::find_in_root(root_.get(), "sys/fs/cgroup", O_PATH | O_DIRECTORY))
+      place(kernel::new_file_system(trace_, "cgroup2", {}, pseudo | MOUNT_ATTR_RDONLY, "sys/fs/cgroup"),
+            "sys/fs/cgroup");
+  }
+
+  void binds()
+  {
+    for (const auto& bind : plan_.binds) {
+      const Fd mount = take();
+      const Fd target = bind.directory ? kernel::make_directories_in_root(trace_, root_.get(), bind.target, 0755)
+                                       : kernel::make_file_in_root(trace_, root_.get(), bind.target, 0644);
+      kernel::attach(trace_, mount.get(), target.get(), bind.target);
+    }
+    for (const auto& target : spec_.tmpfs)
+      place(kernel::new_file_system(trace_, "tmpfs", {{"mode", "1777"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, target),
+            target);
+  }
+
+  void hide()
+  {
+    Fd nothing; // one empty directory serves all that is hidden
+    for (const auto& hidden : kernel::hidden_paths()) {
+      const auto target = kernel::find_in_root(root_.get(), hidden.path, O_PATH | O_NOFOLLOW);
+      if (!target) continue;
+      if (hidden.how == kernel::Hide::read_only) {
+        const Fd copy = kernel::clone_tree(trace_, target->get(), "", false);
+        kernel::set_attributes(trace_, copy.get(), pseudo | MOUNT_ATTR_RDONLY, false);
+        kernel::attach(trace_, copy.get(), target->get(), hidden.path);
+        continue;
+      }
+      struct stat status {};
+      if (::fstat(target->get(), &status) < 0) continue;
+      if (!S_ISDIR(status.st_mode)) {
+        const Fd null = kernel::open_in_root(dev_.get(), "null", O_PATH | O_NOFOLLOW);
+        kernel::attach(trace_, kernel::clone_tree(trace_, null.get(), "", false).get(), target->get(), hidden.path);
+      } else if (!nothing) {
+        nothing = kernel::new_file_system(trace_, "tmpfs", {{"mode", "555"}, {"source", "masked"}},
+                                          pseudo | MOUNT_ATTR_RDONLY, hidden.path);
+        kernel::attach(trace_, nothing.get(), target->get(), hidden.path);
+      } else {
+        kernel::attach(trace_, kernel::clone_tree(trace_, nothing.get(), "", false).get(), target->get(), hidden.path);
+      }
+    }
+  }
+
+  Pty terminal(const WindowSize& size)
+  {
+    const Fd devpts = kernel::open_in_root(root_.get(), "dev/pts", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    Pty pty = open_pty(trace_, devpts.get(), size);
+    const Fd console = kernel::make_file_in_root(trace_, dev_.get(), "console", 0600);
+    kernel::attach(trace_, kernel::clone_tree(trace_, pty.slave.get(), "", false).get(), console.get(), "dev/console");
+    return pty;
+  }
+
+  void change()
+  {
+    if (spec_.read_only) kernel::set_attributes(trace_, root_.get(), MOUNT_ATTR_RDONLY, false);
+    kernel::change_root(trace_, root_.get());
+  }
+
+private:
+  Fd take() { return std::move(mounts_.at(next_++)); }
+  void place(const Fd& mount, const std::string& target)
+  {
+    const Fd directory = kernel::make_directories_in_root(trace_, root_.get(), target, 0755);
+    kernel::attach(trace_, mount.get(), directory.get(), target);
+  }
+
+  Trace& trace_;
+  const RootfsPlan& plan_;
+  const Spec& spec_;
+  std::vector<Fd> mounts_;
+  size_t next_ = 0;
+  Fd root_, dev_;
+};
+
+} // namespace
+
+PlacedRoot place_root(Trace& trace, const Channel& channel, const RootfsPlan& plan, const Spec& spec,
+                      const WindowSize& size)
+{
+  kernel::make_slave(trace);
+  // Made before the parent's mounts are awaited: it works on those at the same time.
+  const Fd proc = kernel::new_file_system(trace, "proc", {}, pseudo, "proc");
+  auto message = channel.receive();
+  if (!message || message->kind != MessageKind::mounts) throw Error{"take over the mounts: the parent is gone", EPIPE};
+  Placing placing{trace, plan, spec, std::move(message->descriptors)};
+  PlacedRoot placed;
+  placing.root();
+  placing.dev(proc);
+  placing.sys();
+  placing.binds();
+  placing.hide();
+  if (spec.process.terminal) placed.terminal = placing.terminal(size);
+  placing.change();
+  return placed;
+}
+
+} // namespace conductor

@@ -1,0 +1,55 @@
+// The root of a container, made by two processes at once.
+//
+// The parent, root of the host, makes the mounts that need it: the overlay on id-mapped layers, /dev with its nodes,
+// the volumes. It hands them over as descriptors. The child, in its new namespaces, makes its own /proc, /sys and
+// pseudo-terminals, puts everything in place below the new root through guarded look-ups only, hides what is to be
+// hidden, and changes into it. Both know the same plan, so the order of the descriptors is fixed by it.
+#pragma once
+
+#include "core/container/channel.h"
+#include "core/container/pty.h"
+#include "core/container/spec.h"
+#include "core/store/root.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace conductor {
+
+// A directory or file of the host to appear inside.
+struct BindPlan {
+  std::string source; // absolute, on the host
+  std::string target; // absolute, inside
+  bool read_only = false;
+  bool map_ids = true; // files keep their owners' numbers inside; off for files of our own
+  bool directory = true;
+};
+
+struct RootfsPlan {
+  std::vector<std::string> lower; // relative to the root directory, base first
+  std::string rw;                 // relative to it: the directory of upper/ and work/
+  bool is_volatile = false;
+  bool host_network = false; // then /sys must come from the host's side, whose network it shows
+  std::vector<BindPlan> binds;
+};
+
+// What the spec asks for, with the sources of volumes checked. Throws Error.
+RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw, bool is_volatile);
+
+// Parent: makes upper/ and work/ where they are missing; the root of the upper takes mode and owner from the layer
+// below.
+void prepare_rw(const Root& root, const RootfsPlan& plan);
+// Parent: all mounts of the plan. user_namespace: descriptor, -1 without one; first_id: its root on the host.
+std::vector<Fd> make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spec, int user_namespace,
+                            uint32_t first_id);
+
+// Child: takes what make_mounts() made and changes into the new root. The PTY when one is wanted.
+struct PlacedRoot {
+  std::optional<Pty> terminal;
+};
+PlacedRoot place_root(Trace& trace, const Channel& channel, const RootfsPlan& plan, const Spec& spec,
+                      const WindowSize& size);
+
+} // namespace conductor

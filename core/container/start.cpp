@@ -1,0 +1,139 @@
+#include "core/container/start.h"
+
+#include "core/base/error.h"
+#include "core/base/undo.h"
+#include "core/container/channel.h"
+#include "core/container/command.h"
+#include "core/container/init.h"
+#include "core/container/rootfs.h"
+#include "core/kernel/cgroup.h"
+#include "core/kernel/devices.h"
+#include "core/kernel/files.h"
+#include "core/kernel/masks.h"
+#include "core/kernel/namespaces.h"
+#include "core/kernel/process.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+namespace conductor {
+namespace {
+
+uint64_t namespaces_of(const Spec& spec)
+{
+  // The cgroup namespace is missing here: the child makes it once it has joined its groups.
+  uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC;
+  if (spec.user_namespace) flags |= CLONE_NEWUSER;
+  if (spec.network != NetworkMode::host) flags |= CLONE_NEWNET | CLONE_NEWUTS;
+  return flags;
+}
+
+void allow_devices(Trace& trace, const kernel::Cgroup& group, const Spec& spec)
+{
+  auto rules = kernel::default_device_rules();
+  for (const auto& device : spec.devices) rules.push_back(kernel::device_rule_of(device));
+  if (group.v1("devices") >= 0)
+    kernel::allow_devices_v1(trace, group.v1("devices"), rules);
+  else
+    kernel::allow_devices_v2(trace, group.v2(), rules);
+}
+
+// Reads the channel until it falls silent, which is execve; a terminal's master comes by on the way.
+Fd await_execution(const Channel& channel, Trace& trace)
+{
+  Fd terminal;
+  while (auto message = receive_relaying(channel, trace))
+    if (message->kind == MessageKind::terminal && !message->descriptors.empty())
+      terminal = std::move(message->descriptors.front());
+  return terminal;
+}
+
+} // namespace
+
+Started start_container(StartRequest request)
+{
+  const Root& root = request.root;
+  const Spec& spec = request.spec;
+  Trace& trace = root.trace();
+  Undo undo{trace};
+  Started started;
+
+  const kernel::Confinement confinement = plan_confinement(spec);
+  const RootfsPlan plan = plan_rootfs(root, spec, request.rw, request.is_volatile);
+  prepare_rw(root, plan);
+
+  if (spec.user_namespace) {
+    started.first_id = take_id_range(root, request.id_pool, spec.id);
+    undo.push("give the user range back", [&] { release_id_range(root, request.id_pool, started.first_id); });
+  }
+
+  Step limits{trace, "make the control group", "limits and the device rule hold before the first instruction"};
+  undo.push("remove the control group", [&] {
+    kernel::kill_cgroup(trace, root.id(), spec.id);
+    kernel::remove_cgroup(trace, root.id(), spec.id);
+  });
+  const kernel::Cgroup group = kernel::Cgroup::make(
+      trace, root.id(), spec.id,
+      {.memory_bytes = spec.limits.memory_bytes, .cpus = spec.limits.cpus, .pids = spec.limits.pids});
+  allow_devices(trace, group, spec);
+  limits.done();
+
+  auto [upper, lower] = Channel::pair();
+  const auto settings = TraceSettings::of(trace);
+  const Fd self = kernel::open_pidfd(::getpid()).value_or(Fd{});
+  auto child = kernel::clone_process(trace, {.flags = namespaces_of(spec), .cgroup_fd = group.v2()}, "PID 1");
+  if (!child) {
+    upper.close();
+    Uplink uplink{lower, settings.calls};
+    settings.apply(trace, uplink);
+    InitRequest init{.trace = trace,
+                     .channel = lower,
+                     .spec = spec,
+                     .plan = plan,
+                     .group = group,
+                     .confinement = confinement,
+                     .streams = std::move(request.streams),
+                     .window = request.window,
+                     .born_in_v2 = group.v2() >= 0};
+    init.confinement.death_signal = SIGKILL;
+    init.confinement.parent = self.get();
+    run_init(std::move(init));
+  }
+  started.child = std::move(*child);
+  undo.push("end the child", [&] { started.child.kill_and_reap(); });
+  lower.close();
+  request.streams = ChildStreams{};
+
+  Fd user_namespace;
+  if (spec.user_namespace) {
+    kernel::write_id_maps(trace, started.child.pid(), started.first_id, ids_per_container);
+    user_namespace = kernel::open_namespace(started.child.pid(), "user");
+  }
+  upper.send(MessageKind::mapped);
+  {
+    Step step{trace, "mount the layers", "an overlay of the image's layers and the container's own, ids mapped"};
+    const auto mounts = make_mounts(root, plan, spec, user_namespace ? user_namespace.get() : -1, started.first_id);
+    std::vector<int> descriptors;
+    descriptors.reserve(mounts.size());
+    for (const auto& mount : mounts) descriptors.push_back(mount.get());
+    upper.send(MessageKind::mounts, {}, descriptors);
+    step.done();
+  }
+  started.terminal = await_execution(upper, trace);
+  // Silence without a word of error is execve, unless the child was killed before it came so far.
+  if (spec.process.terminal && !started.terminal)
+    throw Error{"the container ended before its command was executed", ECHILD}.with_status(125);
+  started.started_ns = realtime_ns();
+  undo.commit();
+  return started;
+}
+
+void tear_down(const Root& root, const IdPool& pool, const std::string& id, uint32_t first_id)
+{
+  Trace& trace = root.trace();
+  kernel::kill_cgroup(trace, root.id(), id);
+  kernel::remove_cgroup(trace, root.id(), id);
+  if (first_id != 0) release_id_range(root, pool, first_id);
+}
+
+} // namespace conductor

@@ -1,0 +1,41 @@
+// Starting PID 1: two recipes, the parent's here and the child's in init.h, that run side by side.
+#pragma once
+
+#include "core/base/handle.h"
+#include "core/container/id_range.h"
+#include "core/container/pty.h"
+#include "core/container/spec.h"
+#include "core/container/streams.h"
+#include "core/store/root.h"
+
+#include <cstdint>
+#include <string>
+
+namespace conductor {
+
+struct StartRequest {
+  const Root& root;
+  const Spec& spec;
+  std::string rw;           // directory of upper/ and work/, relative to the root directory
+  bool is_volatile = false; // no sync at the end: for what is thrown away or committed by rename
+  IdPool id_pool;
+  ChildStreams streams; // not with a terminal
+  WindowSize window;    // with one
+};
+
+struct Started {
+  Child child;
+  Fd terminal;           // the PTY's master, with a terminal
+  uint32_t first_id = 0; // first host id of its range, 0 without a user namespace
+  int64_t started_ns = 0;
+};
+
+// Makes groups, namespaces and root, and returns when execve(2) of the command has succeeded. The child gets SIGKILL
+// when this process ends. Throws Error (status 126, 127 where the command is the reason); nothing is left then.
+Started start_container(StartRequest request);
+
+// Takes away what start_container() made in the kernel, once the child is reaped or to end it: group, range of ids.
+// Idempotent; everything may be gone already.
+void tear_down(const Root& root, const IdPool& pool, const std::string& id, uint32_t first_id);
+
+} // namespace conductor
