@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/container/user.h"
+#include "core/kernel/call.h"
 #include "core/kernel/files.h"
 #include "core/kernel/inroot.h"
 
@@ -10,6 +11,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace conductor {
@@ -60,6 +62,22 @@ std::vector<std::string> command_or_shell(int root, const ProcessSpec& process)
       .with_status(127);
 }
 
+// Programs open /dev/stdout anew (nginx's log), which asks for rights on the pipe or PTY behind it.
+void own_streams(Trace& trace, const User& user)
+{
+  for (int fd = 0; fd <= 2; ++fd) {
+    struct stat status {};
+    if (::fstat(fd, &status) < 0 || (!S_ISFIFO(status.st_mode) && ::isatty(fd) == 0)) continue;
+    kernel::perform(
+        trace, "fchown",
+        [&] {
+          return kernel::CallText{fmt::format("fchown({}, {}, -1)", fd, user.uid),
+                                  fmt::format("chown {} /proc/self/fd/{}", user.uid, fd)};
+        },
+        [&] { return ::fchown(fd, user.uid, static_cast<gid_t>(-1)); });
+  }
+}
+
 } // namespace
 
 kernel::Confinement plan_confinement(const Spec& spec)
@@ -95,6 +113,7 @@ void become_command(Trace& trace, const Spec& spec, const ProcessSpec& process, 
       kernel::lookup_executable_in_root(root.get(), confinement.workdir, value_of(env, "PATH"), args[0]);
   if (program.result != kernel::Lookup::ok) throw kernel::executable_error(root.get(), args[0], program);
   adopt_streams(trace, std::move(streams));
+  if (user.uid != 0) own_streams(trace, user);
   kernel::confine(trace, confinement);
   kernel::execute(trace, program.path, args, env);
 }

@@ -39,7 +39,7 @@ void await_mapping(const Channel& channel)
     placed = place_root(trace, request.channel, request.plan, spec, request.window);
     step.done();
   }
-  if (!spec.hostname.empty() && spec.network != NetworkMode::host) kernel::set_hostname(trace, spec.hostname);
+  if (!spec.hostname.empty()) kernel::set_hostname(trace, spec.hostname);
   if (spec.network != NetworkMode::host) kernel::raise_loopback(trace);
 
   if (placed.terminal) {

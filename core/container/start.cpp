@@ -22,7 +22,7 @@ namespace {
 uint64_t namespaces_of(const Spec& spec)
 {
   // The cgroup namespace is missing here: the child makes it once it has joined its groups.
-  uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC;
+  uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
   if (spec.user_namespace) flags |= CLONE_NEWUSER;
   if (spec.network != NetworkMode::host) flags |= CLONE_NEWNET | CLONE_NEWUTS;
   return flags;
@@ -61,11 +61,6 @@ Started start_container(StartRequest request)
   const kernel::Confinement confinement = plan_confinement(spec);
   const RootfsPlan plan = plan_rootfs(root, spec, request.rw, request.is_volatile);
   prepare_rw(root, plan);
-
-  if (spec.user_namespace) {
-    started.first_id = take_id_range(root, request.id_pool, spec.id);
-    undo.push("give the user range back", [&] { release_id_range(root, request.id_pool, started.first_id); });
-  }
 
   Step limits{trace, "make the control group", "limits and the device rule hold before the first instruction"};
   undo.push("remove the control group", [&] {
@@ -106,13 +101,13 @@ Started start_container(StartRequest request)
 
   Fd user_namespace;
   if (spec.user_namespace) {
-    kernel::write_id_maps(trace, started.child.pid(), started.first_id, ids_per_container);
+    kernel::write_id_maps(trace, started.child.pid(), request.first_id, ids_per_container);
     user_namespace = kernel::open_namespace(started.child.pid(), "user");
   }
   upper.send(MessageKind::mapped);
   {
     Step step{trace, "mount the layers", "an overlay of the image's layers and the container's own, ids mapped"};
-    const auto mounts = make_mounts(root, plan, spec, user_namespace ? user_namespace.get() : -1, started.first_id);
+    const auto mounts = make_mounts(root, plan, spec, user_namespace ? user_namespace.get() : -1, request.first_id);
     std::vector<int> descriptors;
     descriptors.reserve(mounts.size());
     for (const auto& mount : mounts) descriptors.push_back(mount.get());

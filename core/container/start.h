@@ -25,9 +25,8 @@ struct StartRequest {
 
 struct Started {
   Child child;
-  Fd terminal;           // the PTY's master, with a terminal
-  uint32_t first_id = 0; // first host id of its range, 0 without a user namespace
-  int64_t started_ns = 0;
+  Fd terminal;            // the PTY's master, with a terminal
+  int64_t started_ns = 0; // CLOCK_REALTIME
 };
 
 // Makes groups, namespaces and root, and returns when execve(2) of the command has succeeded. The child gets SIGKILL

@@ -5,6 +5,7 @@
 
 #include "core/container/spec.h"
 #include "core/network.h"
+#include "core/store/config.h"
 #include "core/store/containers.h"
 #include "core/store/images.h"
 #include "core/store/root.h"
@@ -21,6 +22,7 @@ struct Context {
   const Root& root;
   Trace& trace;
   Network& network;
+  const Config& config;
   std::string verb;                           // written into locks and the journal
   std::chrono::milliseconds patience{10'000}; // how long to wait for another operation on the same container
 };
@@ -31,8 +33,7 @@ struct CreateRequest {
   Spec wish;                // name empty: one is chosen
   bool has_command = false; // wish.process.args replaces the image's cmd (entrypoint stays)
 };
-// Returns the id. The image is got by `find_image` when given (so that the images program can make a base), else by
-// name.
+// Returns the id. The image must be there.
 std::string create(Context& context, const CreateRequest& request);
 
 // Starts it in the background: a keeper stays behind. Returns when the command was executed (execve succeeded).
@@ -72,7 +73,8 @@ int wait(Context& context, const std::string& id);
 Container settle(Context& context, const std::string& id);
 std::vector<Container> settle_all(Context& context);
 
-// The whole truth about one container as a JSON object.
+// One element of `ps --json` (CLI.md), and the whole truth about one container, as JSON objects.
+std::string summary_json(const Container& container);
 std::string inspect(Context& context, const std::string& id);
 
 } // namespace conductor

@@ -1,0 +1,99 @@
+#include "core/container/enter.h"
+
+#include "core/base/error.h"
+#include "core/container/channel.h"
+#include "core/container/command.h"
+#include "core/kernel/cgroup.h"
+#include "core/kernel/files.h"
+#include "core/kernel/inroot.h"
+#include "core/kernel/namespaces.h"
+#include "core/kernel/process.h"
+
+#include <csignal>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+namespace conductor {
+namespace {
+
+struct Entering {
+  Trace& trace;
+  const EnterRequest& request;
+  const kernel::Cgroup& group;
+  int pidfd;
+  bool born_in_v2;
+};
+
+[[noreturn]] void recipe(const Entering& entering, kernel::Confinement confinement, ChildStreams streams)
+{
+  Trace& trace = entering.trace;
+  const Spec& spec = entering.request.container.spec;
+  entering.group.join(trace, !entering.born_in_v2);
+  // Before the first step inside: whoever is in the container must not reach our descriptors (CVE-2016-9962).
+  kernel::hide_from_container(trace);
+  int namespaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+  if (spec.user_namespace) namespaces |= CLONE_NEWUSER;
+  if (spec.network != NetworkMode::host) namespaces |= CLONE_NEWNET;
+  kernel::enter_namespaces(trace, entering.pidfd, namespaces,
+                           fmt::format("nsenter --target {} --all", entering.request.container.status.pid));
+  kernel::become_root(trace);
+  kernel::new_session(trace);
+  become_command(trace, spec, entering.request.process, std::move(confinement), std::move(streams));
+}
+
+} // namespace
+
+Child enter_container(EnterRequest request)
+{
+  const Container& container = request.container;
+  Trace& trace = request.root.trace();
+  Step step{trace, "enter the container", "its groups, then all its namespaces, then its confinement"};
+  kernel::Confinement confinement = plan_confinement(container.spec);
+  confinement.death_signal = SIGKILL;
+  const Fd self = kernel::open_pidfd(::getpid()).value_or(Fd{});
+  confinement.parent = self.get();
+  const kernel::Cgroup group = kernel::Cgroup::open(request.root.id(), container.spec.id);
+  const auto pidfd = kernel::open_pidfd(container.status.pid);
+  // The pid may have been reused between the look-up and the opening; the start time tells.
+  if (!pidfd || !kernel::is_alive(container.status.pid, container.status.pid_start))
+    throw Error{fmt::format("'{}' has just ended", container.spec.name)};
+  kernel::enter_namespaces(trace, pidfd->get(), CLONE_NEWPID,
+                           fmt::format("nsenter --target {} --pid", container.status.pid));
+
+  auto [upper, lower] = Channel::pair();
+  const auto settings = TraceSettings::of(trace);
+  auto child = kernel::clone_process(trace, {.cgroup_fd = group.v2()}, "the command");
+  if (!child) {
+    upper.close();
+    Uplink uplink{lower, settings.calls};
+    settings.apply(trace, uplink);
+    try {
+      recipe({trace, request, group, pidfd->get(), group.v2() >= 0}, std::move(confinement),
+             std::move(request.streams));
+    } catch (const Error& error) {
+      lower.send_error(error);
+    } catch (const std::exception& error) {
+      lower.send_error(Error{error.what()});
+    }
+    ::_exit(127);
+  }
+  lower.close();
+  request.streams = ChildStreams{};
+  while (receive_relaying(upper, trace)) {
+  }
+  step.done();
+  return std::move(*child);
+}
+
+Fd devpts_of(const Container& container)
+{
+  const std::string path = fmt::format("/proc/{}/root", container.status.pid);
+  const Fd root{::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!root) throw Error{"open the root of " + container.spec.name, errno};
+  return kernel::open_in_root(root.get(), "dev/pts", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+}
+
+} // namespace conductor

@@ -1,0 +1,27 @@
+// Entering a running container: what exec does, the counterpart of start.h.
+#pragma once
+
+#include "core/base/handle.h"
+#include "core/container/spec.h"
+#include "core/container/streams.h"
+#include "core/store/containers.h"
+
+namespace conductor {
+
+struct EnterRequest {
+  const Root& root;
+  const Container& container; // running
+  const ProcessSpec& process;
+  ChildStreams streams;
+};
+
+// A process in all namespaces, groups and the confinement of the container. Returns when its execve(2) has succeeded.
+// The child gets SIGKILL when this process ends. Throws Error (status 126, 127 where the command is the reason).
+//
+// The caller joins the container's PID namespace for its later children (setns(2)): it makes no others afterwards.
+Child enter_container(EnterRequest request);
+
+// The container's /dev/pts, in which an exec opens its terminal. Throws Error.
+Fd devpts_of(const Container& container);
+
+} // namespace conductor

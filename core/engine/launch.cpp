@@ -1,0 +1,125 @@
+#include "core/engine/launch.h"
+
+#include "core/base/error.h"
+#include "core/base/undo.h"
+#include "core/container/id_range.h"
+#include "core/container/start.h"
+#include "core/kernel/cgroup.h"
+#include "core/kernel/files.h"
+#include "core/kernel/process.h"
+#include "core/store/journal.h"
+
+#include <cerrno>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace conductor {
+
+Lock lock_container(const Context& context, const std::string& id, const std::string& name)
+{
+  return Lock{context.root.dir(),  Containers{context.root}.path(id) + "/lock", context.verb,
+              context.patience, fmt::format("'{}'", name)};
+}
+
+KeeperRequest launch(const Context& context, const Container& container, Local local, bool detachable)
+{
+  const Root& root = context.root;
+  const Spec& spec = container.spec;
+  Trace& trace = context.trace;
+  const Containers containers{root};
+  const IdPool pool = parse_id_pool(context.config.id_pool);
+  Undo undo{trace};
+  Step step{trace, fmt::format("start '{}'", spec.name), "what was begun is found in the run directory, whatever happens"};
+
+  // The run directory is the intent: while it is there, something of this container may be in the kernel.
+  Fd run_directory = containers.run_directory(spec.id);
+  undo.push("remove the run directory", [&] { kernel::remove_tree(trace, root.run(), "c/" + spec.id); });
+
+  StartRequest request{.root = root, .spec = spec, .rw = containers.path(spec.id) + "/rw", .is_volatile = spec.auto_remove};
+  if (spec.user_namespace) {
+    request.first_id = take_id_range(root, pool, spec.id);
+    undo.push("give the user range back", [&, first = request.first_id] { release_id_range(root, pool, first); });
+  }
+  Fd listener = wire::listen_in(trace, run_directory.get(), keeper_socket);
+  Streams ours;
+  if (!spec.process.terminal) {
+    StreamPair streams = make_pipes(trace, spec.process.interactive ? Stdin::open : Stdin::empty, request.first_id);
+    ours = std::move(streams.ours);
+    request.streams = std::move(streams.theirs);
+  }
+  if (local == Local::terminal) request.window = window_size(0).value_or(WindowSize{});
+  const uint32_t first_id = request.first_id;
+  LogWriter log{trace, containers.directory(spec.id),
+                LogLimits{.size_bytes = context.config.log_size, .files = context.config.log_files}};
+
+  Started started = start_container(std::move(request));
+  if (started.terminal) ours.master = std::move(started.terminal);
+  undo.push("end the container", [&] { started.child.kill_and_reap(); });
+
+  Status status;
+  status.state = State::running;
+  status.boot_id = kernel::boot_id();
+  status.pid = started.child.pid();
+  status.pid_start = kernel::start_time(status.pid).value_or(0);
+  status.keeper = ::getpid();
+  status.keeper_start = kernel::start_time(status.keeper).value_or(0);
+  status.first_id = first_id;
+  status.started_ns = started.started_ns;
+  containers.save_status(spec.id, status);
+  append(root, {.time_ns = started.started_ns, .id = spec.id, .name = spec.name, .verb = "start", .outcome = "done"});
+  undo.commit();
+  step.done();
+
+  return KeeperRequest{.trace = trace,
+                       .child = std::move(started.child),
+                       .streams = std::move(ours),
+                       .log = std::move(log),
+                       .listener = std::move(listener),
+                       .run_directory = run_directory.release(),
+                       .local = local,
+                       .interactive = spec.process.interactive,
+                       .on_exit = [&context, id = spec.id](const ExitStatus& exit) { finish(context, id, exit, {}); }};
+  (void)detachable;
+}
+
+void finish(const Context& context, const std::string& id, const std::optional<ExitStatus>& exit, const std::string& why)
+{
+  const Root& root = context.root;
+  Trace& trace = context.trace;
+  const Containers containers{root};
+  auto container = containers.find(id);
+  if (!container) return;
+  Step step{trace, fmt::format("finish '{}'", container->spec.name), "its group, its range of ids, its run directory"};
+  const IdPool pool = parse_id_pool(context.config.id_pool);
+  Status status = container->status;
+  const uint32_t first_id = status.first_id;
+  if (status.state == State::running || status.state == State::paused || exit) {
+    status.oom_killed = kernel::oom_kills(root.id(), id) > 0;
+    status.state = State::exited;
+    status.exit_code = exit ? exit->shell() : 137;
+    status.why = !why.empty() ? why : status.oom_killed && status.exit_code == 137 ? "out of memory" : "";
+    status.finished_ns = realtime_ns();
+  }
+  tear_down(root, pool, id, first_id);
+  status.pid = 0;
+  status.pid_start = 0;
+  status.keeper = 0;
+  status.keeper_start = 0;
+  status.first_id = 0;
+  append(root, {.time_ns = realtime_ns(),
+                .id = id,
+                .name = container->spec.name,
+                .verb = "exit",
+                .outcome = fmt::format("exit {}{}{}", status.exit_code, status.why.empty() ? "" : ": ", status.why)});
+  if (container->spec.auto_remove) {
+    kernel::remove_tree(trace, root.run(), "c/" + id);
+    containers.remove(id, container->spec.name);
+  } else {
+    containers.save_status(id, status);
+    kernel::remove_tree(trace, root.run(), "c/" + id);
+  }
+  step.done();
+}
+
+} // namespace conductor

@@ -1,0 +1,160 @@
+// start, start_attached, wait: a container and the process that keeps it.
+#include "core/engine/launch.h"
+
+#include "core/base/error.h"
+#include "core/container/channel.h"
+#include "core/kernel/cgroup.h"
+#include "core/kernel/process.h"
+#include "core/store/journal.h"
+
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+namespace conductor {
+namespace {
+
+Container startable(const Context& context, const std::string& id)
+{
+  Container container = settle_locked(context, id);
+  if (container.status.state == State::running || container.status.state == State::paused)
+    throw Error{fmt::format("'{}' is running already", container.spec.name), 0,
+                fmt::format("conductor exec {} opens a shell in it", container.spec.name)};
+  return container;
+}
+
+// The keeper's life, from its clone to its end.
+[[noreturn]] void be_keeper(const Context& context, const std::string& id, const Channel& channel, const Lock& lock,
+                            const TraceSettings& settings)
+{
+  int status = 0;
+  try {
+    Trace& trace = context.trace;
+    Uplink uplink{channel, settings.calls};
+    settings.apply(trace, uplink);
+    kernel::close_descriptors_except({context.root.dir(), context.root.run(), lock.fd(), channel.fd()});
+    kernel::leave_session(trace);
+    KeeperRequest request = launch(context, startable(context, id), Local::nobody, false);
+    trace.remove(uplink);
+    trace.set_gate(nullptr);
+    channel.send(MessageKind::started);
+    // From here on nobody listens and nobody waits: the lock is free for whoever wants to stop it.
+    kernel::close_descriptors_except({context.root.dir(), context.root.run(), request.child.pidfd(),
+                                      request.streams.master.get(), request.streams.input.get(),
+                                      request.streams.output.get(), request.streams.error.get(), request.listener.get(),
+                                      request.run_directory, request.log.directory(), request.log.file()});
+    trim_memory();
+    serve(std::move(request));
+  } catch (const Error& error) {
+    channel.send_error(error);
+    status = 1;
+  } catch (const std::exception& error) {
+    channel.send_error(Error{error.what()});
+    status = 1;
+  }
+  ::_exit(status);
+}
+
+} // namespace
+
+void start(Context& context, const std::string& id)
+{
+  const Containers containers{context.root};
+  Trace& trace = context.trace;
+  const std::string name = containers.load(id).spec.name;
+  const Lock lock = lock_container(context, id, name);
+  startable(context, id);
+  const kernel::Cgroup keepers = kernel::Cgroup::make(trace, context.root.id(), kernel::keepers_leaf, {});
+  auto [upper, lower] = Channel::pair();
+  const auto settings = TraceSettings::of(trace);
+  auto keeper = kernel::clone_process(trace, {.cgroup_fd = keepers.v2()}, "the keeper");
+  if (!keeper) {
+    keepers.join(trace, keepers.v2() < 0);
+    be_keeper(context, id, lower, lock, settings);
+  }
+  lower.close();
+  try {
+    const auto message = receive_relaying(upper, trace);
+    if (!message || message->kind != MessageKind::started)
+      throw Error{"its keeper ended before it ran", ECHILD, "conductor doctor shows what this host lacks"};
+  } catch (const Error& error) {
+    keeper->wait(); // it is rolling back; what we return to must be clean
+    throw error.within(fmt::format("cannot start '{}'", name)).with_status(error.status() == 1 ? 125 : error.status());
+  }
+  keeper->release();
+}
+
+int start_attached(Context& context, const std::string& id)
+{
+  const Containers containers{context.root};
+  const Container before = containers.load(id);
+  const bool terminal = before.spec.process.terminal && ::isatty(STDIN_FILENO) == 1;
+  try {
+    std::optional<Lock> lock;
+    if (terminal) {
+      Front front = Front::split();
+      lock.emplace(lock_container(context, id, before.spec.name));
+      KeeperRequest request = launch(context, startable(context, id), Local::terminal, true);
+      lock.reset();
+      return run_in_foreground(std::move(request), std::move(front)).shell();
+    }
+    lock.emplace(lock_container(context, id, before.spec.name));
+    KeeperRequest request = launch(context, startable(context, id), Local::streams, false);
+    lock.reset();
+    return run_in_foreground(std::move(request)).shell();
+  } catch (const Error& error) {
+    throw error.within(fmt::format("cannot start '{}'", before.spec.name))
+        .with_status(error.status() == 1 ? 125 : error.status());
+  }
+}
+
+namespace {
+
+void await_end(const Context& context, pid_t pid, uint64_t start)
+{
+  const auto pidfd = kernel::open_pidfd(pid);
+  if (!pidfd || !kernel::is_alive(pid, start)) return;
+  pollfd watched{pidfd->get(), POLLIN, 0};
+  while (::poll(&watched, 1, -1) < 0) {
+    if (errno != EINTR) throw Error{"wait for the container", errno};
+    context.trace.throw_if_interrupted();
+  }
+}
+
+// A container with --rm is gone when it ended; what its end was stands in the journal.
+std::optional<int> exit_in_journal(const Context& context, const std::string& id)
+{
+  std::optional<int> code;
+  for (const auto& entry : last_entries(context.root, 4096)) {
+    if (entry.id != id || entry.verb != "exit" || !entry.outcome.starts_with("exit ")) continue;
+    int value = 0;
+    std::from_chars(entry.outcome.data() + 5, entry.outcome.data() + entry.outcome.size(), value);
+    code = value;
+  }
+  return code;
+}
+
+} // namespace
+
+int wait(Context& context, const std::string& id)
+{
+  const Containers containers{context.root};
+  const Container container = containers.load(id);
+  if (container.status.state == State::created)
+    throw Error{fmt::format("'{}' was never started", container.spec.name), 0,
+                fmt::format("conductor start {}", container.spec.name)};
+  await_end(context, container.status.pid, container.status.pid_start);
+  await_end(context, container.status.keeper, container.status.keeper_start);
+  if (containers.find(id)) {
+    const Container now = settle(context, id);
+    if (containers.find(id)) return now.status.exit_code;
+  }
+  if (const auto code = exit_in_journal(context, id)) return *code;
+  throw Error{fmt::format("'{}' was removed before its end was seen", container.spec.name)};
+}
+
+} // namespace conductor

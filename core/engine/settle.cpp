@@ -1,0 +1,108 @@
+// settle: what the store says and what the kernel says, made one. This is how the leftovers of a killed keeper, a killed
+// verb or another boot disappear at the next command.
+#include "core/engine/launch.h"
+
+#include "core/base/error.h"
+#include "core/kernel/cgroup.h"
+#include "core/kernel/files.h"
+#include "core/kernel/process.h"
+
+#include <chrono>
+
+#include <poll.h>
+
+namespace conductor {
+namespace {
+
+bool is_active(const Status& status) { return status.state == State::running || status.state == State::paused; }
+
+bool this_boot(const Status& status) { return status.boot_id == kernel::boot_id(); }
+
+bool runs(const Status& status)
+{
+  return is_active(status) && this_boot(status) && kernel::is_alive(status.pid, status.pid_start);
+}
+
+bool has_keeper(const Status& status)
+{
+  return is_active(status) && this_boot(status) && kernel::is_alive(status.keeper, status.keeper_start);
+}
+
+// Its PID 1 is gone but its keeper is still writing that down: a moment's patience.
+void await_keeper(const Status& status, int timeout_ms)
+{
+  const auto pidfd = kernel::open_pidfd(status.keeper);
+  if (!pidfd || !has_keeper(status)) return;
+  pollfd watched{pidfd->get(), POLLIN, 0};
+  ::poll(&watched, 1, timeout_ms);
+}
+
+// Something of it may be left in the kernel though nobody runs it.
+bool has_leftovers(const Context& context, const Container& container)
+{
+  return is_active(container.status) || kernel::exists(context.root.run(), "c/" + container.spec.id);
+}
+
+} // namespace
+
+Container settle_locked(const Context& context, const std::string& id)
+{
+  const Containers containers{context.root};
+  Container container = containers.load(id);
+  if (runs(container.status)) return container;
+  if (has_keeper(container.status)) {
+    await_keeper(container.status, 3000);
+    container = containers.load(id);
+  }
+  if (!has_leftovers(context, container)) return container;
+  if (has_keeper(container.status)) return container;
+  const bool rebooted = is_active(container.status) && !this_boot(container.status);
+  finish(context, id, std::nullopt, rebooted ? "host restarted" : "its keeper was killed");
+  if (container.spec.auto_remove && is_active(container.status)) {
+    container.status.state = State::exited;
+    return container;
+  }
+  return containers.find(id).value_or(container);
+}
+
+Container settle(Context& context, const std::string& id)
+{
+  const Containers containers{context.root};
+  Container container = containers.load(id);
+  if (runs(container.status)) return container;
+  if (has_keeper(container.status)) {
+    await_keeper(container.status, 3000);
+    if (auto now = containers.find(id))
+      container = *now;
+    else {
+      container.status.state = State::exited;
+      return container;
+    }
+  }
+  if (!has_leftovers(context, container)) return container;
+  const Lock lock = lock_container(context, id, container.spec.name);
+  return settle_locked(context, id);
+}
+
+std::vector<Container> settle_all(Context& context)
+{
+  const Containers containers{context.root};
+  std::vector<Container> result = containers.list();
+  std::erase_if(result, [&](Container& container) {
+    if (runs(container.status) || !has_leftovers(context, container)) return false;
+    // A container that somebody works on is told as it is written down; its worker will settle it.
+    Context impatient = context;
+    impatient.patience = std::chrono::milliseconds{0};
+    try {
+      if (has_keeper(container.status)) await_keeper(container.status, 100);
+      const Lock lock = lock_container(impatient, container.spec.id, container.spec.name);
+      container = settle_locked(impatient, container.spec.id);
+    } catch (const Error&) {
+      // Held or just removed.
+    }
+    return !containers.find(container.spec.id).has_value();
+  });
+  return result;
+}
+
+} // namespace conductor
