@@ -13,6 +13,8 @@
 #include "core/kernel/namespaces.h"
 #include "core/kernel/process.h"
 
+#include <csignal>
+
 #include <sched.h>
 #include <unistd.h>
 

@@ -18,9 +18,9 @@ struct StartRequest {
   const Spec& spec;
   std::string rw;           // directory of upper/ and work/, relative to the root directory
   bool is_volatile = false; // no sync at the end: for what is thrown away or committed by rename
-  IdPool id_pool;
-  ChildStreams streams; // not with a terminal
-  WindowSize window;    // with one
+  uint32_t first_id = 0;    // of its range of ids (take_id_range()), 0 without a user namespace
+  ChildStreams streams;     // not with a terminal
+  WindowSize window;        // with one
 };
 
 struct Started {

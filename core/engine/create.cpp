@@ -46,8 +46,9 @@ void merge_env(std::vector<std::string>& env, const std::vector<std::string>& mo
 Spec complete(const CreateRequest& request, const Image& image)
 {
   Spec spec = request.wish;
-  spec.image = image.names.empty() ? request.image : request.image.starts_with("id:") ? image.names.front()
-                                                                                      : normal_reference(request.image);
+  spec.image = image.names.empty()                ? request.image
+               : request.image.starts_with("id:") ? image.names.front()
+                                                  : normal_reference(request.image);
   spec.image_id = image.id;
   spec.layers = image.layers;
   std::vector<std::string> env = image.config.env;
@@ -59,7 +60,8 @@ Spec complete(const CreateRequest& request, const Image& image)
   spec.process.args = std::move(args);
   if (spec.process.workdir.empty()) spec.process.workdir = image.config.workdir.empty() ? "/" : image.config.workdir;
   if (spec.process.user.empty()) spec.process.user = image.config.user;
-  if (spec.stop_signal.empty()) spec.stop_signal = image.config.stop_signal.empty() ? "SIGTERM" : image.config.stop_signal;
+  if (spec.stop_signal.empty())
+    spec.stop_signal = image.config.stop_signal.empty() ? "SIGTERM" : image.config.stop_signal;
   for (const auto& [key, value] : image.config.labels) spec.labels.emplace(key, value);
   if (spec.hostname.empty()) spec.hostname = spec.name;
   return spec;
@@ -96,7 +98,8 @@ std::string create(Context& context, const CreateRequest& request)
       if (hostname_follows) spec.hostname = spec.name;
     }
   }
-  append(context.root, {.time_ns = spec.created_ns, .id = spec.id, .name = spec.name, .verb = "create", .outcome = "done"});
+  append(context.root,
+         {.time_ns = spec.created_ns, .id = spec.id, .name = spec.name, .verb = "create", .outcome = "done"});
   step.done();
   return spec.id;
 }

@@ -18,11 +18,11 @@ namespace conductor {
 
 Lock lock_container(const Context& context, const std::string& id, const std::string& name)
 {
-  return Lock{context.root.dir(),  Containers{context.root}.path(id) + "/lock", context.verb,
-              context.patience, fmt::format("'{}'", name)};
+  return Lock{context.root.dir(), Containers{context.root}.path(id) + "/lock", context.verb, context.patience,
+              fmt::format("'{}'", name)};
 }
 
-KeeperRequest launch(const Context& context, const Container& container, Local local, bool detachable)
+KeeperRequest launch(const Context& context, const Container& container, Local local)
 {
   const Root& root = context.root;
   const Spec& spec = container.spec;
@@ -30,13 +30,15 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   const Containers containers{root};
   const IdPool pool = parse_id_pool(context.config.id_pool);
   Undo undo{trace};
-  Step step{trace, fmt::format("start '{}'", spec.name), "what was begun is found in the run directory, whatever happens"};
+  Step step{trace, fmt::format("start '{}'", spec.name),
+            "what was begun is found in the run directory, whatever happens"};
 
   // The run directory is the intent: while it is there, something of this container may be in the kernel.
   Fd run_directory = containers.run_directory(spec.id);
   undo.push("remove the run directory", [&] { kernel::remove_tree(trace, root.run(), "c/" + spec.id); });
 
-  StartRequest request{.root = root, .spec = spec, .rw = containers.path(spec.id) + "/rw", .is_volatile = spec.auto_remove};
+  StartRequest request{
+      .root = root, .spec = spec, .rw = containers.path(spec.id) + "/rw", .is_volatile = spec.auto_remove};
   if (spec.user_namespace) {
     request.first_id = take_id_range(root, pool, spec.id);
     undo.push("give the user range back", [&, first = request.first_id] { release_id_range(root, pool, first); });
@@ -80,10 +82,10 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
                        .local = local,
                        .interactive = spec.process.interactive,
                        .on_exit = [&context, id = spec.id](const ExitStatus& exit) { finish(context, id, exit, {}); }};
-  (void)detachable;
 }
 
-void finish(const Context& context, const std::string& id, const std::optional<ExitStatus>& exit, const std::string& why)
+void finish(const Context& context, const std::string& id, const std::optional<ExitStatus>& exit,
+            const std::string& why)
 {
   const Root& root = context.root;
   Trace& trace = context.trace;

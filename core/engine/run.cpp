@@ -28,7 +28,7 @@ Container startable(const Context& context, const std::string& id)
 }
 
 // The keeper's life, from its clone to its end.
-[[noreturn]] void be_keeper(const Context& context, const std::string& id, const Channel& channel, const Lock& lock,
+[[noreturn]] void be_keeper(const Context& context, const std::string& id, Channel& channel, Lock& lock,
                             const TraceSettings& settings)
 {
   int status = 0;
@@ -38,15 +38,13 @@ Container startable(const Context& context, const std::string& id)
     settings.apply(trace, uplink);
     kernel::close_descriptors_except({context.root.dir(), context.root.run(), lock.fd(), channel.fd()});
     kernel::leave_session(trace);
-    KeeperRequest request = launch(context, startable(context, id), Local::nobody, false);
+    KeeperRequest request = launch(context, startable(context, id), Local::nobody);
     trace.remove(uplink);
     trace.set_gate(nullptr);
     channel.send(MessageKind::started);
     // From here on nobody listens and nobody waits: the lock is free for whoever wants to stop it.
-    kernel::close_descriptors_except({context.root.dir(), context.root.run(), request.child.pidfd(),
-                                      request.streams.master.get(), request.streams.input.get(),
-                                      request.streams.output.get(), request.streams.error.get(), request.listener.get(),
-                                      request.run_directory, request.log.directory(), request.log.file()});
+    channel.close();
+    lock.release();
     trim_memory();
     serve(std::move(request));
   } catch (const Error& error) {
@@ -66,13 +64,14 @@ void start(Context& context, const std::string& id)
   const Containers containers{context.root};
   Trace& trace = context.trace;
   const std::string name = containers.load(id).spec.name;
-  const Lock lock = lock_container(context, id, name);
+  Lock lock = lock_container(context, id, name);
   startable(context, id);
   const kernel::Cgroup keepers = kernel::Cgroup::make(trace, context.root.id(), kernel::keepers_leaf, {});
   auto [upper, lower] = Channel::pair();
   const auto settings = TraceSettings::of(trace);
   auto keeper = kernel::clone_process(trace, {.cgroup_fd = keepers.v2()}, "the keeper");
   if (!keeper) {
+    upper.close();
     keepers.join(trace, keepers.v2() < 0);
     be_keeper(context, id, lower, lock, settings);
   }
@@ -98,12 +97,12 @@ int start_attached(Context& context, const std::string& id)
     if (terminal) {
       Front front = Front::split();
       lock.emplace(lock_container(context, id, before.spec.name));
-      KeeperRequest request = launch(context, startable(context, id), Local::terminal, true);
+      KeeperRequest request = launch(context, startable(context, id), Local::terminal);
       lock.reset();
       return run_in_foreground(std::move(request), std::move(front)).shell();
     }
     lock.emplace(lock_container(context, id, before.spec.name));
-    KeeperRequest request = launch(context, startable(context, id), Local::streams, false);
+    KeeperRequest request = launch(context, startable(context, id), Local::streams);
     lock.reset();
     return run_in_foreground(std::move(request)).shell();
   } catch (const Error& error) {

@@ -1,5 +1,5 @@
-// settle: what the store says and what the kernel says, made one. This is how the leftovers of a killed keeper, a killed
-// verb or another boot disappear at the next command.
+// settle: what the store says and what the kernel says, made one. This is how the leftovers of a killed keeper, a
+// killed verb or another boot disappear at the next command.
 #include "core/engine/launch.h"
 
 #include "core/base/error.h"

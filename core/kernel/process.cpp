@@ -4,6 +4,7 @@
 #include "core/kernel/call.h"
 #include "core/kernel/files.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -195,6 +196,19 @@ void leave_session(Trace& trace)
   const Fd null{::open("/dev/null", O_RDWR | O_CLOEXEC)};
   for (int fd = 0; fd <= 2 && null; ++fd) ::dup2(null.get(), fd);
   if (::chdir("/") < 0) throw Error{"change directory to /", errno};
+}
+
+void close_descriptors_except(std::vector<int> keep)
+{
+  std::erase_if(keep, [](int fd) { return fd <= 2; });
+  std::sort(keep.begin(), keep.end());
+  unsigned from = 3;
+  for (const int fd : keep) {
+    const auto kept = static_cast<unsigned>(fd);
+    if (kept > from) ::syscall(SYS_close_range, from, kept - 1, 0);
+    if (kept >= from) from = kept + 1;
+  }
+  ::syscall(SYS_close_range, from, ~0U, 0);
 }
 
 namespace {

@@ -1,0 +1,107 @@
+// What is known about a container, as the JSON of CLI.md.
+#include "core/engine/engine.h"
+
+#include "core/kernel/capabilities.h"
+#include "core/kernel/cgroup.h"
+#include "core/kernel/files.h"
+
+#include <nlohmann/json.hpp>
+
+namespace conductor {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class Value>
+Json or_null(const std::optional<Value>& value)
+{
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json time_or_null(int64_t ns) { return ns == 0 ? Json(nullptr) : Json(rfc3339(ns)); }
+
+Json summary(const Container& container)
+{
+  const Spec& spec = container.spec;
+  const Status& status = container.status;
+  Json json;
+  json["name"] = spec.name;
+  json["id"] = spec.id;
+  json["image"] = spec.image;
+  json["state"] = state_name(status.state);
+  json["pid"] = status.pid;
+  json["exit_code"] = status.exit_code;
+  json["oom_killed"] = status.oom_killed;
+  json["created"] = rfc3339(spec.created_ns);
+  json["started"] = time_or_null(status.started_ns);
+  json["finished"] = time_or_null(status.finished_ns);
+  json["command"] = spec.process.args;
+  json["networks"] = Json::array();
+  json["limits"] = {{"memory_bytes", or_null(spec.limits.memory_bytes)},
+                    {"cpus", or_null(spec.limits.cpus)},
+                    {"pids", or_null(spec.limits.pids)}};
+  return json;
+}
+
+std::string trimmed(std::string text)
+{
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+// What the kernel has in force now, read from where it keeps it.
+Json in_force(const Context& context, const Container& container)
+{
+  if (container.status.pid == 0) return nullptr;
+  Json json;
+  const std::string proc = "/proc/" + std::to_string(container.status.pid);
+  const std::string status = kernel::find_content(AT_FDCWD, proc + "/status").value_or("");
+  const auto field = [&](const std::string& key) {
+    const size_t at = status.find("\n" + key + ":");
+    if (at == std::string::npos) return std::string{};
+    const size_t begin = status.find_first_not_of(" \t", at + key.size() + 2);
+    return status.substr(begin, status.find('\n', begin) - begin);
+  };
+  const std::string bounding = field("CapBnd");
+  json["capabilities"] =
+      bounding.empty() ? Json(nullptr) : Json(kernel::capability_names(std::stoull(bounding, nullptr, 16)));
+  json["no_new_privileges"] = field("NoNewPrivs") == "1";
+  json["seccomp"] = field("Seccomp") == "2" ? "filter" : "off";
+  json["uid_map"] = trimmed(kernel::find_content(AT_FDCWD, proc + "/uid_map").value_or(""));
+  const auto& host = kernel::cgroup_host();
+  const std::string path = kernel::cgroup_path(context.root.id(), container.spec.id);
+  const auto limit = [&](const char* controller, const char* v1_file, const char* v2_file) -> Json {
+    const std::string v1 = host.v1(controller);
+    const auto text = v1.empty() ? kernel::find_content(AT_FDCWD, host.v2 + "/" + path + "/" + v2_file)
+                                 : kernel::find_content(AT_FDCWD, v1 + "/" + path + "/" + v1_file);
+    return text ? Json(trimmed(*text)) : Json(nullptr);
+  };
+  json["cgroup"] = path;
+  json["memory_limit"] = limit("memory", "memory.limit_in_bytes", "memory.max");
+  json["pids_limit"] = limit("pids", "pids.max", "pids.max");
+  json["cpu_quota"] = limit("cpu", "cpu.cfs_quota_us", "cpu.max");
+  return json;
+}
+
+} // namespace
+
+std::string summary_json(const Container& container)
+{
+  return summary(container).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string inspect(Context& context, const std::string& id)
+{
+  const Container container = settle(context, id);
+  Json json = summary(container);
+  json["image_id"] = container.spec.image_id;
+  json["layers"] = container.spec.layers;
+  json["why"] = container.status.why;
+  json["keeper"] = container.status.keeper;
+  json["spec"] = Json::parse(to_json(container.spec), nullptr, false);
+  json["directory"] = context.root.path() + "/" + Containers{context.root}.path(id);
+  json["in_force"] = in_force(context, container);
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+} // namespace conductor

@@ -1,0 +1,50 @@
+#include "core/kernel/signals.h"
+
+#include "core/base/error.h"
+#include "core/kernel/files.h"
+
+#include <charconv>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace conductor::kernel {
+
+int signal_number(std::string_view text)
+{
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc{} && end == text.data() + text.size() && number > 0 && number < NSIG) return number;
+  std::string name;
+  for (const char c : text) name += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  if (name.starts_with("SIG")) name.erase(0, 3);
+  for (int each = 1; each < NSIG; ++each)
+    if (const char* known = ::sigabbrev_np(each); known != nullptr && name == known) return each;
+  throw usage_error(fmt::format("'{}' is no signal", text), "for example SIGTERM, HUP or 9");
+}
+
+std::string signal_name(int number)
+{
+  const char* name = ::sigabbrev_np(number);
+  return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", number);
+}
+
+bool notices_signal(pid_t pid, int signal)
+{
+  const auto status = find_content(AT_FDCWD, fmt::format("/proc/{}/status", pid));
+  if (!status) return false;
+  const auto has = [&](const char* field) {
+    const size_t at = status->find(field);
+    if (at == std::string::npos) return false;
+    uint64_t mask = 0;
+    const char* digits = status->data() + at + std::strlen(field);
+    while (*digits == '\t' || *digits == ' ') ++digits;
+    std::from_chars(digits, status->data() + status->size(), mask, 16);
+    return (mask >> (signal - 1) & 1) != 0;
+  };
+  return has("\nSigCgt:") || has("\nSigBlk:");
+}
+
+} // namespace conductor::kernel
