@@ -20,12 +20,14 @@ void Trace::add(Listener& listener)
 {
   listeners_.push_back(&listener);
   calls_wanted_ = calls_wanted_ || listener.wants_calls();
+  steps_wanted_ = steps_wanted_ || listener.wants_steps();
 }
 
 void Trace::remove(Listener& listener)
 {
   std::erase(listeners_, &listener);
   calls_wanted_ = std::any_of(listeners_.begin(), listeners_.end(), [](Listener* each) { return each->wants_calls(); });
+  steps_wanted_ = std::any_of(listeners_.begin(), listeners_.end(), [](Listener* each) { return each->wants_steps(); });
 }
 
 void Trace::send(Event& event)
@@ -95,7 +97,7 @@ void Trace::restart(uint32_t first_id, uint32_t parent)
   listeners_.clear();
   gate_ = nullptr;
   interrupt_ = nullptr;
-  calls_wanted_ = false;
+  calls_wanted_ = steps_wanted_ = false;
   next_id_ = first_id;
   current_ = parent;
 }

@@ -43,6 +43,8 @@ public:
   virtual void on(const Event& event) = 0;
   // Listeners that draw only steps (a progress line) leave the calls out, and then they cost nothing.
   virtual bool wants_calls() const { return true; }
+  // One that hears only notices leaves the steps out too: then a verb is as fast as without a listener.
+  virtual bool wants_steps() const { return true; }
 };
 
 // Asked before each call; blocks as long as it likes.
@@ -85,7 +87,8 @@ public:
   bool gated() const { return gate_ != nullptr; }
   // Is anybody interested in single calls? The waists make their texts only then.
   bool calls_wanted() const { return calls_wanted_ || gate_ != nullptr; }
-  bool listening() const { return !listeners_.empty(); }
+  // ... and in steps?
+  bool listening() const { return steps_wanted_; }
 
   // A flag that a signal handler sets: before() then throws Error (EINTR), so the operation rolls back.
   void set_interrupt(const volatile bool* flag) { interrupt_ = flag; }
@@ -120,7 +123,7 @@ private:
   std::vector<Listener*> listeners_;
   Gate* gate_ = nullptr;
   const volatile bool* interrupt_ = nullptr;
-  bool calls_wanted_ = false;
+  bool calls_wanted_ = false, steps_wanted_ = false;
   uint32_t next_id_ = 1;
   uint32_t current_ = 0;
 };

@@ -1,0 +1,226 @@
+// Values of options, each with its own refusal.
+#include "tui/command/values.h"
+
+#include "core/base/error.h"
+#include "core/kernel/files.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+#include <unistd.h>
+
+namespace conductor::command {
+namespace {
+
+[[noreturn]] void refuse(std::string_view option, std::string_view text, std::string_view right)
+{
+  throw usage_error(std::string{option} + ": '" + visible(text) + "' is not understood", "as in " + std::string{right});
+}
+
+// A decimal number at the front; none when there is none. `rest` is what stands behind it.
+std::optional<double> leading_number(std::string_view text, std::string_view& rest)
+{
+  double value = 0;
+  if (text.empty() || (text[0] != '.' && (text[0] < '0' || text[0] > '9'))) return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  if (error != std::errc{}) return std::nullopt;
+  rest = text.substr(static_cast<size_t>(end - text.data()));
+  return value;
+}
+
+std::optional<uint64_t> whole_number(std::string_view text)
+{
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || text.empty()) return std::nullopt;
+  return value;
+}
+
+} // namespace
+
+uint64_t parse_size(std::string_view text, std::string_view option)
+{
+  constexpr std::string_view right = "256M, 1G or 4096";
+  std::string_view unit;
+  const auto value = leading_number(text, unit);
+  if (!value) refuse(option, text, right);
+  constexpr std::string_view units = "kmgtp";
+  double factor = 1;
+  if (!unit.empty()) {
+    const size_t index = units.find(static_cast<char>(std::tolower(unit[0])));
+    if (index != std::string_view::npos) {
+      factor = std::pow(1024.0, static_cast<double>(index) + 1);
+      unit.remove_prefix(1);
+    }
+    if (!unit.empty() && unit != "B" && unit != "b" && unit != "iB" && unit != "ib") refuse(option, text, right);
+  }
+  const double bytes = *value * factor;
+  if (bytes >= 0x1p63) refuse(option, text, right);
+  return static_cast<uint64_t>(bytes);
+}
+
+uint64_t parse_number(std::string_view text, std::string_view option, uint64_t most)
+{
+  const auto value = whole_number(text);
+  if (!value) refuse(option, text, "10");
+  if (*value > most)
+    throw usage_error(std::string{option} + ": " + std::to_string(*value) + " is too large",
+                      "at most " + std::to_string(most));
+  return *value;
+}
+
+double parse_fraction(std::string_view text, std::string_view option)
+{
+  std::string_view rest;
+  const auto value = leading_number(text, rest);
+  if (!value || !rest.empty() || *value <= 0 || *value > 1e6) refuse(option, text, "0.5 or 2");
+  return *value;
+}
+
+int64_t parse_seconds(std::string_view text, std::string_view option)
+{
+  std::string_view rest;
+  const auto value = leading_number(text, rest);
+  if (!value || (!rest.empty() && rest != "s") || *value > 365.0 * 86400) refuse(option, text, "10 (seconds)");
+  return static_cast<int64_t>(*value * 1000);
+}
+
+int parse_signal(std::string_view text, std::string_view option)
+{
+  if (const auto number = whole_number(text)) {
+    if (*number >= 1 && *number < static_cast<uint64_t>(NSIG)) return static_cast<int>(*number);
+    refuse(option, text, "TERM, SIGHUP or 15");
+  }
+  std::string name;
+  for (const char c : text) name += static_cast<char>(std::toupper(c));
+  if (name.starts_with("SIG")) name.erase(0, 3);
+  for (int number = 1; number < NSIG; ++number) {
+    const char* known = sigabbrev_np(number);
+    if (known != nullptr && name == known) return number;
+  }
+  refuse(option, text, "TERM, SIGHUP or 15");
+}
+
+std::string signal_name(int number)
+{
+  const char* name = sigabbrev_np(number);
+  return name != nullptr ? std::string{"SIG"} + name : "signal " + std::to_string(number);
+}
+
+std::pair<std::string, std::string> parse_pair(std::string_view text, std::string_view option)
+{
+  const size_t equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0) refuse(option, text, std::string{option} + " KEY=VALUE");
+  return {std::string{text.substr(0, equals)}, std::string{text.substr(equals + 1)}};
+}
+
+Volume parse_volume(std::string_view text)
+{
+  constexpr std::string_view right = "--volume /srv/data:/data or /srv/data:/data:ro";
+  Volume volume;
+  std::string_view rest = text;
+  if (rest.ends_with(":ro")) volume.read_only = true;
+  if (rest.ends_with(":ro") || rest.ends_with(":rw")) rest.remove_suffix(3);
+  const size_t colon = rest.find(':');
+  if (colon == std::string_view::npos || colon == 0 || rest.find(':', colon + 1) != std::string_view::npos)
+    refuse("--volume", text, right);
+  volume.source = rest.substr(0, colon);
+  volume.target = rest.substr(colon + 1);
+  if (!volume.target.starts_with('/')) refuse("--volume", text, right);
+  if (!volume.source.starts_with('/')) {
+    char* here = ::get_current_dir_name();
+    if (here == nullptr) throw Error{"find the working directory for --volume " + visible(text), errno};
+    volume.source = std::string{here} + "/" + volume.source;
+    std::free(here);
+  }
+  return volume;
+}
+
+Ulimit parse_ulimit(std::string_view text)
+{
+  const auto [name, value] = parse_pair(text, "--ulimit");
+  const auto number = [&](std::string_view part) -> uint64_t {
+    if (part == "unlimited" || part == "-1") return UINT64_MAX;
+    const auto parsed = whole_number(part);
+    if (!parsed) refuse("--ulimit", text, "--ulimit nofile=1024:4096");
+    return *parsed;
+  };
+  const size_t colon = value.find(':');
+  Ulimit limit{.name = name, .soft = number(std::string_view{value}.substr(0, colon)), .hard = 0};
+  limit.hard = colon == std::string::npos ? limit.soft : number(std::string_view{value}.substr(colon + 1));
+  if (limit.soft > limit.hard) throw usage_error("--ulimit " + visible(text) + ": the first limit is above the second");
+  return limit;
+}
+
+int64_t parse_since(std::string_view text, int64_t now_ns)
+{
+  constexpr std::string_view right = "10m, 2h, 3d, 2026-11-22T09:44:02Z or seconds since 1970";
+  constexpr int64_t second = 1'000'000'000;
+  tm moment{};
+  const std::string whole{text};
+  const char* end = ::strptime(whole.c_str(), "%Y-%m-%dT%H:%M:%S", &moment);
+  if (end != nullptr) {
+    std::string_view rest = end;
+    int64_t fraction = 0;
+    if (rest.starts_with('.')) {
+      rest.remove_prefix(1);
+      for (int64_t unit = second / 10; !rest.empty() && rest[0] >= '0' && rest[0] <= '9'; unit /= 10) {
+        fraction += (rest[0] - '0') * unit;
+        rest.remove_prefix(1);
+      }
+    }
+    if (rest != "Z" && !rest.empty()) refuse("--since", text, right);
+    return ::timegm(&moment) * second + fraction;
+  }
+  std::string_view unit;
+  const auto value = leading_number(text, unit);
+  if (!value || *value > 4e9) refuse("--since", text, right);
+  if (unit.empty()) return static_cast<int64_t>(*value) * second;
+  const double factor = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400 : 0;
+  if (factor == 0) refuse("--since", text, right);
+  return now_ns - static_cast<int64_t>(*value * factor * 1e9);
+}
+
+std::string parse_choice(std::string_view text, std::string_view option, std::string_view choices)
+{
+  for (std::string_view rest = choices; !rest.empty();) {
+    const size_t bar = rest.find('|');
+    if (rest.substr(0, bar) == text) return std::string{text};
+    rest.remove_prefix(bar == std::string_view::npos ? rest.size() : bar + 1);
+  }
+  refuse(option, text, std::string{option} + " " + std::string{choices});
+}
+
+std::string parse_env(std::string_view text)
+{
+  const size_t equals = text.find('=');
+  if (text.empty() || equals == 0) refuse("--env", text, "--env KEY=VALUE");
+  if (equals != std::string_view::npos) return std::string{text};
+  const char* value = std::getenv(std::string{text}.c_str());
+  return value == nullptr ? std::string{} : std::string{text} + "=" + value;
+}
+
+std::vector<std::string> read_env_file(const std::string& path)
+{
+  const std::string content = kernel::read_file(AT_FDCWD, path, 1 << 20);
+  std::vector<std::string> variables;
+  std::string_view rest = content;
+  while (!rest.empty()) {
+    const size_t end = rest.find('\n');
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    if (line.empty() || line[0] == '#') continue;
+    std::string variable = parse_env(line);
+    if (!variable.empty()) variables.push_back(std::move(variable));
+  }
+  return variables;
+}
+
+} // namespace conductor::command
