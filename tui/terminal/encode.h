@@ -42,8 +42,8 @@ struct MouseEvent {
 /// Also turns the wheel into cursor keys where mode 1007 is set on the alternate screen and no mouse mode is.
 std::string encode_mouse(const MouseEvent& event, const Modes& modes);
 
-/// Text to paste: line ends become CR; inside the brackets of mode 2004 no ESC or other control character passes that
-/// could end them early.
+/// Text to paste: line ends become CR, and control characters other than the tab are left out, in brackets and without:
+/// an ESC could end the brackets early, and the others are keys to a shell.
 std::string encode_paste(std::string_view text, const Modes& modes);
 
 std::string encode_focus(bool focused, const Modes& modes);

@@ -143,6 +143,9 @@ public:
   /// is always consistent, whatever the bytes were.
   static std::optional<Terminal> restore(std::string_view bytes, Limits limits = {});
 
+  /// The first invariant that does not hold, for the fuzzer and the tests; empty if all hold.
+  std::string_view broken_invariant() const;
+
 private:
   explicit Terminal(std::unique_ptr<Interpreter> interpreter);
   std::unique_ptr<Interpreter> interpreter_;
