@@ -247,7 +247,7 @@ pid_t spawn(const std::vector<std::string>& argv, const std::vector<std::string>
 } // namespace
 
 ProgramResult run_program(Trace& trace, const std::vector<std::string>& argv, const std::vector<std::string>& env,
-                          const std::string& directory)
+                          const std::string& directory, Output output)
 {
   std::string line;
   for (const auto& each : argv) line += (line.empty() ? "" : " ") + each;
@@ -281,7 +281,7 @@ ProgramResult run_program(Trace& trace, const std::vector<std::string>& argv, co
           }
           if (got <= 0) break;
           const std::string_view bytes{buffer.data(), static_cast<size_t>(got)};
-          trace.output(bytes);
+          if (output == Output::told) trace.output(bytes);
           outcome.tail.append(bytes);
           if (outcome.tail.size() > 8192) outcome.tail.erase(0, outcome.tail.size() - 8192);
         }

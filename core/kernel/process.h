@@ -45,10 +45,12 @@ struct ProgramResult {
   ExitStatus status;
   std::string tail; // the last 8 KiB of what it printed (stdout and stderr together)
 };
+// told: goes to the trace as it comes; kept: only into the tail (a program that is asked for a list).
+enum class Output : char { told, kept };
 // Runs a helper program of the host (mmdebstrap ...) to its end: argv[0] is looked up in PATH, stdin empty, environment
-// as given. Its output goes to the trace as it comes. The whole run is one call of the waist. Throws Error when it
-// cannot be started; a non-zero end is the caller's to judge.
+// as given. The whole run is one call of the waist. Throws Error when it cannot be started; a non-zero end is the
+// caller's to judge.
 ProgramResult run_program(Trace& trace, const std::vector<std::string>& argv, const std::vector<std::string>& env,
-                          const std::string& directory = "/");
+                          const std::string& directory = "/", Output output = Output::told);
 
 } // namespace conductor::kernel
