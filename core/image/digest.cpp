@@ -1,0 +1,88 @@
+#include "core/image/digest.h"
+
+#include "core/base/error.h"
+
+#include <array>
+#include <cerrno>
+
+#include <openssl/evp.h>
+#include <unistd.h>
+
+namespace conductor::image {
+
+struct Digest::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { EVP_MD_CTX_free(context); }
+};
+
+Digest::Digest() : state_(std::make_unique<State>())
+{
+  if (state_->context == nullptr || EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) != 1)
+    throw Error{"start a sha256", ENOMEM};
+}
+
+Digest::Digest(Digest&&) noexcept = default;
+Digest::~Digest() = default;
+
+void Digest::bytes(std::string_view raw)
+{
+  if (EVP_DigestUpdate(state_->context, raw.data(), raw.size()) != 1) throw Error{"compute a sha256", EIO};
+}
+
+Digest& Digest::field(uint64_t value)
+{
+  std::array<char, 8> little{};
+  for (char& byte : little) {
+    byte = static_cast<char>(value & 0xff);
+    value >>= 8;
+  }
+  bytes({little.data(), little.size()});
+  return *this;
+}
+
+Digest& Digest::field(std::string_view value)
+{
+  field(uint64_t{value.size()});
+  bytes(value);
+  return *this;
+}
+
+Digest& Digest::file(int fd, const std::string& what)
+{
+  std::array<char, 65536> buffer; // NOLINT: filled by read(2)
+  uint64_t length = 0;
+  for (;;) {
+    const ssize_t got = read(fd, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error{"read " + what, errno};
+    if (got == 0) return field(length);
+    bytes({buffer.data(), static_cast<size_t>(got)});
+    length += static_cast<uint64_t>(got);
+  }
+}
+
+std::string Digest::hex()
+{
+  std::array<unsigned char, EVP_MAX_MD_SIZE> raw{};
+  unsigned length = 0;
+  if (EVP_DigestFinal_ex(state_->context, raw.data(), &length) != 1) throw Error{"compute a sha256", EIO};
+  constexpr const char* digits = "0123456789abcdef";
+  std::string text;
+  for (unsigned i = 0; i < length; ++i) {
+    text += digits[raw[i] >> 4];
+    text += digits[raw[i] & 15];
+  }
+  return text;
+}
+
+std::string sha256(std::string_view text)
+{
+  Digest digest;
+  digest.bytes(text);
+  return digest.hex();
+}
+
+} // namespace conductor::image
