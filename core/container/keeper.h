@@ -48,7 +48,7 @@ void trim_memory();
 // the front until then.
 class Front {
 public:
-  static Front split();
+  static Front split(Trace& trace);
   Front(Front&&) noexcept = default;
   // Lets the front go: the terminal is the shell's again, this process leaves its session.
   void detach(Trace& trace);

@@ -6,8 +6,8 @@
 // crash or a full disk tore is skipped by looking for the next mark. The length stands at both ends of a record, so
 // that the last lines are found from the end without reading the rest.
 //
-// The writer holds flock(2) on the directory. That is how a follower tells "nothing new yet" from "over", even when the
-// writer was killed.
+// The writer holds a lock on the file `writer` (F_OFD_SETLK, fcntl(2)), which a follower can ask about without taking
+// it. That is how it tells "nothing new yet" from "over", even when the writer was killed.
 #pragma once
 
 #include "core/base/handle.h"
@@ -54,12 +54,12 @@ public:
   uint64_t lost_bytes() const { return lost_; }
 
 private:
-  bool ready() noexcept;
+  void open();
   void rotate();
-  bool append(LogStream stream, std::string_view bytes) noexcept;
+  bool append(LogStream stream, std::string_view bytes);
 
   Trace* trace_ = nullptr;
-  Fd directory_, file_;
+  Fd directory_, lock_, file_;
   LogLimits limits_;
   uint64_t size_ = 0, lost_ = 0;
   std::array<char, 8> mark_{};
@@ -83,6 +83,8 @@ class LogReader {
 public:
   // directory: of the log. A log that is not there yet is an empty one. Throws Error.
   LogReader(Fd directory, const LogQuery& query);
+  LogReader(LogReader&&) noexcept = default;
+  LogReader& operator=(LogReader&&) noexcept = default;
 
   // The next record; none when there is nothing (more) at the moment. With tail_lines the first record may begin within
   // a written one, at the beginning of a line.
@@ -101,34 +103,44 @@ private:
     std::array<char, 8> mark{};
     uint64_t offset = 0; // of the next record
   };
-  bool open_next();
-  bool open_file(const std::string& name, File& file) const;
-  std::optional<File> find_after(uint64_t inode) const;
-  std::optional<LogRecord> read_record(bool is_last);
-  bool find_mark();
+  std::vector<File> files() const; // oldest first
+  std::optional<File> newer() const;
+  std::optional<LogRecord> read_record();
+  bool skip_to_mark();
   void seek_tail(uint64_t lines);
-  void clear_events();
+  std::string_view window(uint64_t offset, size_t size);
   bool writer_is_alive() const;
 
   Fd directory_, watch_;
   LogQuery query_;
-  File file_;
-  uint64_t skip_bytes_ = 0; // of the first record after seek_tail
+  std::optional<File> file_;
+  uint64_t skip_ = 0; // bytes of the next record that seek_tail() leaves out
   std::vector<char> buffer_;
-  bool writer_was_gone_ = false;
+  uint64_t buffer_offset_ = 0; // in the file
+  size_t buffer_size_ = 0;
+  bool last_look_ = false; // the writer is gone; what is there now is all
 };
 
 // Turns records into what `logs` prints. Stamps are put at the beginning of each line of each stream; lines are never
 // held back.
 class LogPrinter {
 public:
-  explicit LogPrinter(bool timestamps) : timestamps_(timestamps) {}
-  // The text of a record; stderr's belongs on our stderr, all else on stdout.
-  std::string print(const LogRecord& record);
+  enum class Bytes : bool {
+    raw,    // as they were printed: for a pipe or a file
+    visible // control characters as text (\x1b): for a terminal, which a container's log must not be able to command
+  };
+  LogPrinter(bool timestamps, Bytes bytes) : timestamps_(timestamps), bytes_(bytes) {}
+  // The text of a record, appended to `out`; stderr's belongs on our stderr, all else on stdout.
+  void print(const LogRecord& record, std::string& out);
 
 private:
+  struct Line {
+    bool begun = false;
+    unsigned char before = 0; // the last byte, where its meaning hangs on the next: '\r', or 0xC2
+  };
   bool timestamps_;
-  std::array<bool, 4> within_line_{};
+  Bytes bytes_;
+  std::array<Line, 4> lines_{};
 };
 
 } // namespace conductor

@@ -9,10 +9,11 @@
 #pragma once
 
 #include "core/base/handle.h"
+#include "core/base/trace.h"
 #include "core/container/log.h"
 #include "core/container/streams.h"
 
-#include <cstdint>
+#include <memory>
 
 namespace conductor {
 
@@ -24,7 +25,8 @@ enum class Local : char {
 };
 
 struct RelayRequest {
-  const Child* child = nullptr; // not reaped by the loop
+  Trace& trace;
+  const Child& child; // not reaped by the loop
   Streams streams;
   LogWriter* log = nullptr; // may be none (exec)
   int listener = -1;        // attach is served there; -1: not at all
@@ -54,8 +56,8 @@ public:
   void tell_exit(const ExitStatus& status);
 
 private:
-  struct State;
-  State* state_;
+  class State;
+  std::unique_ptr<State> state_;
 };
 
 } // namespace conductor

@@ -7,6 +7,7 @@
 #include "core/container/pty.h"
 
 #include <optional>
+#include <string>
 
 #include <sys/types.h>
 
@@ -37,7 +38,7 @@ enum class Stdin : bool {
 };
 
 // owner: host uid of the child's user, so that it may open /dev/stdout anew, which programs do. Throws Error.
-StreamPair make_pipes(Trace& trace, Stdin input, std::optional<uid_t> owner = {});
+StreamPair make_pipes(Stdin input, std::optional<uid_t> owner = {});
 // From a PTY that open_pty() made.
 StreamPair make_terminal(Pty pty);
 

@@ -8,10 +8,12 @@
 
 #include "core/base/handle.h"
 #include "core/base/trace.h"
+#include "core/container/pty.h"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,7 +38,7 @@ enum class Type : uint8_t {
   detach = 10,   // to the keeper; a session's client may hand over its screen (a sealed memfd)
   detached = 11, // the answer; or, to a client that another one took the session from, unasked (number: EBUSY)
   exited = 12,   // to the client; number: exit code; detail: signal
-  ping = 13,     // answered by pong, which has number: pid of the keeper
+  ping = 13,     // answered by pong, which has number: pid of the keeper; detail: a session's: 1 if attached
   pong = 14,
 };
 
@@ -52,7 +54,8 @@ enum AttachedFlag : uint8_t {
   attached_input = 2,    // input is heeded
   attached_master = 4,   // descriptors, in this order: the PTY's master,
   attached_screen = 8,   // the screen that the last client handed over,
-  attached_replay = 16,  // and what was printed since
+  attached_replay = 16,  // and what was printed since; a memfd each
+  attached_redraw = 32,  // these are not the whole picture: make the programs redraw
 };
 
 struct Head {
@@ -79,21 +82,29 @@ enum class Received : char { message, nothing, gone };
 // Never blocks. A packet that is no message of ours counts as gone.
 Received receive(int socket, Buffer& buffer, Message& message);
 
-std::string pack_size(uint16_t rows, uint16_t columns);
-bool unpack_size(std::string_view payload, uint16_t& rows, uint16_t& columns);
+// The payload of resize and attach. None: no terminal (0 x 0), or no such payload.
+std::array<char, 4> pack_size(const WindowSize& size);
+std::optional<WindowSize> unpack_size(std::string_view payload);
 
 // A listening socket `name` (mode 0600) in a directory; a dead one there is replaced. Throws Error.
 Fd listen_in(Trace& trace, int directory, const std::string& name);
+// The next connection of our own user (or root); none when there is none. Non-blocking.
+Fd accept_from(int listener);
 // A connection; Error with ENOENT or ECONNREFUSED when nobody listens. Non-blocking afterwards.
 Fd connect_to(int directory, const std::string& name);
 // The client's half of the hello: sends ours, waits (at most 5 s) for theirs. Returns the version both speak and what
 // the other side is. Throws Error, also with the sentence the other side answered.
 std::pair<uint16_t, Role> greet(int socket);
+// The keeper's half: answers a client's first message. False: an error was sent, the connection is to be closed.
+bool answer_hello(int socket, const Message& message, Role role);
+// The version that both sides speak when the other one's newest is `theirs`.
+std::optional<uint16_t> common_version(uint32_t theirs);
 // Waits for a message, at most timeout_ms. Throws Error: timeout, connection ended, or the sentence of an error
 // message.
 void await(int socket, Buffer& buffer, Message& message, int timeout_ms);
 
-// Descriptors over a socketpair between our own processes: an init that made a PTY hands its master to the keeper.
+// Descriptors over a socketpair (SOCK_SEQPACKET) between our own processes: an init that made a PTY hands its master to
+// the keeper.
 void send_descriptor(int socket, int fd);
 Fd receive_descriptor(int socket);
 
