@@ -77,7 +77,7 @@ ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, c
   if (spec.user_namespace) request.first_id = take_id_range(root, pool, spec.id);
   const uint32_t first_id = request.first_id;
   undo.push("take down the step's container", [&] { tear_down(root, pool, spec.id, first_id); });
-  StreamPair streams = make_pipes(trace, Stdin::empty, first_id);
+  StreamPair streams = make_pipes(Stdin::empty, first_id);
   request.streams = std::move(streams.theirs);
   Started started = start_container(std::move(request));
   pump(trace, started.child, streams.ours);

@@ -42,6 +42,10 @@ void start(Context& context, const std::string& id);
 // Starts it in the foreground with this process as its keeper and our stdin, stdout, stderr. Returns the exit status.
 int start_attached(Context& context, const std::string& id);
 
+// create and start in one: when the start fails, nothing of the container stays. Returns the exit status, 0 with
+// `detach`. id: of the new container, set before it starts.
+int run(Context& context, const CreateRequest& request, bool detach, std::string& id);
+
 struct ExecRequest {
   ProcessSpec process; // args empty: /bin/bash, else /bin/sh
   bool detach = false;

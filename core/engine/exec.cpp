@@ -44,7 +44,7 @@ Entered enter(const Context& context, const Container& container, const ProcessS
     const WindowSize size = ours_is_terminal ? window_size(STDIN_FILENO).value_or(WindowSize{}) : WindowSize{};
     streams = make_terminal(open_pty(context.trace, devpts_of(container).get(), size, container.status.first_id));
   } else {
-    streams = make_pipes(context.trace, process.interactive ? Stdin::open : Stdin::empty, container.status.first_id);
+    streams = make_pipes(process.interactive ? Stdin::open : Stdin::empty, container.status.first_id);
   }
   Child child = enter_container(
       {.root = context.root, .container = container, .process = process, .streams = std::move(streams.theirs)});

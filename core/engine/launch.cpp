@@ -46,7 +46,7 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   Fd listener = wire::listen_in(trace, run_directory.get(), keeper_socket);
   Streams ours;
   if (!spec.process.terminal) {
-    StreamPair streams = make_pipes(trace, spec.process.interactive ? Stdin::open : Stdin::empty, request.first_id);
+    StreamPair streams = make_pipes(spec.process.interactive ? Stdin::open : Stdin::empty, request.first_id);
     ours = std::move(streams.ours);
     request.streams = std::move(streams.theirs);
   }

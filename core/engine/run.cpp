@@ -2,6 +2,7 @@
 #include "core/engine/launch.h"
 
 #include "core/base/error.h"
+#include "core/base/undo.h"
 #include "core/container/channel.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/process.h"
@@ -95,7 +96,7 @@ int start_attached(Context& context, const std::string& id)
   try {
     std::optional<Lock> lock;
     if (terminal) {
-      Front front = Front::split();
+      Front front = Front::split(context.trace);
       lock.emplace(lock_container(context, id, before.spec.name));
       KeeperRequest request = launch(context, startable(context, id), Local::terminal);
       lock.reset();
@@ -109,6 +110,20 @@ int start_attached(Context& context, const std::string& id)
     throw error.within(fmt::format("cannot start '{}'", before.spec.name))
         .with_status(error.status() == 1 ? 125 : error.status());
   }
+}
+
+int run(Context& context, const CreateRequest& request, bool detach, std::string& id)
+{
+  id = create(context, request);
+  Undo undo{context.trace};
+  undo.push("remove the container that did not start", [&] { remove(context, id, true); });
+  int status = 0;
+  if (detach)
+    start(context, id);
+  else
+    status = start_attached(context, id);
+  undo.commit();
+  return status;
 }
 
 namespace {

@@ -5,6 +5,7 @@
 #include "core/kernel/files.h"
 #include "core/kernel/mapped_root.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -124,6 +125,10 @@ Fd new_file_system(Trace& trace, const char* type, const MountOptions& options, 
                    const std::string& by_hand_target)
 {
   const Fd context = open_context(trace, type);
+  // Without a source, mount(8) shows "none".
+  const bool named =
+      std::any_of(options.begin(), options.end(), [](const auto& each) { return each.first == "source"; });
+  if (!named) configure(trace, context.get(), type, "source", type);
   for (const auto& [key, value] : options) configure(trace, context.get(), type, key, value);
   create(trace, context.get(), type, {});
   return mount_context(trace, context.get(), type, attributes,
