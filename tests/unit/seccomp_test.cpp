@@ -1,6 +1,7 @@
 // The filter answers each system call as the table says. The programs are run by a small BPF machine here, so that
 // nothing of this needs a kernel that takes them.
 
+#include "core/base/error.h"
 #include "core/kernel/seccomp.h"
 #include "core/kernel/seccomp_compile.h"
 #include "core/kernel/seccomp_policy.h"
@@ -275,6 +276,93 @@ TEST(SeccompCompile, a_policy_without_rules_is_one_answer)
 {
   const SeccompFilter filter = compile_seccomp({});
   EXPECT_EQ(run(filter, call(0)).verdict, refuse_call(ENOSYS));
+}
+
+Verdict profile_verdict(const char* json, const char* name, std::initializer_list<uint64_t> arguments = {},
+                        CapabilitySet capabilities = default_capabilities)
+{
+  return run(seccomp_profile(json, "profile.json", capabilities), call(syscall_number(name), arguments)).verdict;
+}
+
+TEST(SeccompProfile, names_and_actions_are_taken)
+{
+  const char* json = R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+    {"names": ["read", "write", "no_such_call"], "action": "SCMP_ACT_ALLOW"},
+    {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28},
+    {"name": "reboot", "action": "SCMP_ACT_KILL_PROCESS"}]})";
+  EXPECT_EQ(profile_verdict(json, "read"), allow_call);
+  EXPECT_EQ(profile_verdict(json, "open"), refuse_call(EPERM));
+  EXPECT_EQ(profile_verdict(json, "mkdir"), refuse_call(ENOSPC));
+  EXPECT_EQ(profile_verdict(json, "reboot"), SECCOMP_RET_KILL_PROCESS);
+}
+
+TEST(SeccompProfile, calls_newer_than_the_profile_do_not_exist)
+{
+  const auto filter = seccomp_profile(R"({"defaultAction": "SCMP_ACT_ERRNO"})", "p", default_capabilities);
+  EXPECT_EQ(run(filter, call(2000)).verdict, refuse_call(ENOSYS));
+  const auto open = seccomp_profile(R"({"defaultAction": "SCMP_ACT_ALLOW"})", "p", default_capabilities);
+  EXPECT_EQ(run(open, call(2000)).verdict, allow_call);
+}
+
+TEST(SeccompProfile, arguments_are_compared)
+{
+  const char* json = R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+    {"names": ["personality"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 8, "op": "SCMP_CMP_EQ"}]},
+    {"names": ["clone"], "action": "SCMP_ACT_ALLOW",
+     "args": [{"index": 0, "value": 2114060288, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]},
+    {"names": ["socket"], "action": "SCMP_ACT_ALLOW",
+     "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}, {"index": 0, "value": 2, "op": "SCMP_CMP_EQ"}]},
+    {"names": ["ioctl"], "action": "SCMP_ACT_ALLOW",
+     "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_GE"}, {"index": 1, "value": 2, "op": "SCMP_CMP_NE"}]}]})";
+  EXPECT_EQ(profile_verdict(json, "personality", {8}), allow_call);
+  EXPECT_EQ(profile_verdict(json, "personality", {9}), refuse_call(EPERM));
+  EXPECT_EQ(profile_verdict(json, "clone", {SIGCHLD}), allow_call);
+  EXPECT_EQ(profile_verdict(json, "clone", {CLONE_NEWUSER}), refuse_call(EPERM));
+  EXPECT_EQ(profile_verdict(json, "socket", {2}), allow_call);
+  EXPECT_EQ(profile_verdict(json, "socket", {3}), refuse_call(EPERM));
+  EXPECT_EQ(profile_verdict(json, "ioctl", {1, 3}), allow_call);
+  EXPECT_EQ(profile_verdict(json, "ioctl", {0, 3}), refuse_call(EPERM));
+  EXPECT_EQ(profile_verdict(json, "ioctl", {1, 2}), refuse_call(EPERM));
+}
+
+TEST(SeccompProfile, entries_hang_on_capabilities_and_kernels)
+{
+  const char* json = R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+    {"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}},
+    {"names": ["read"], "action": "SCMP_ACT_ALLOW", "excludes": {"caps": ["CAP_SYS_ADMIN"]}},
+    {"names": ["ptrace"], "action": "SCMP_ACT_ALLOW", "includes": {"minKernel": "4.8"}},
+    {"names": ["write"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["s390x"]}},
+    {"names": ["open"], "action": "SCMP_ACT_ALLOW", "includes": {"minKernel": "99.0"}}]})";
+  EXPECT_EQ(profile_verdict(json, "mount"), refuse_call(EPERM));
+  EXPECT_EQ(profile_verdict(json, "mount", {}, all_capabilities), allow_call);
+  EXPECT_EQ(profile_verdict(json, "read"), allow_call);
+  EXPECT_EQ(profile_verdict(json, "read", {}, all_capabilities), refuse_call(EPERM));
+  EXPECT_EQ(profile_verdict(json, "ptrace"), allow_call);
+  EXPECT_EQ(profile_verdict(json, "write"), refuse_call(EPERM));
+  EXPECT_EQ(profile_verdict(json, "open"), refuse_call(EPERM));
+}
+
+TEST(SeccompProfile, what_is_not_understood_is_named)
+{
+  const auto complaint = [](const char* json) {
+    try {
+      seccomp_profile(json, "p.json", default_capabilities);
+    } catch (const conductor::Error& error) {
+      return std::string{error.what()};
+    }
+    return std::string{};
+  };
+  EXPECT_NE(complaint("{").find("p.json"), std::string::npos);
+  EXPECT_NE(complaint("[]").find("p.json"), std::string::npos);
+  EXPECT_NE(complaint(R"({"defaultAction": "SCMP_ACT_ALOW"})").find("SCMP_ACT_ALOW"), std::string::npos);
+  EXPECT_NE(complaint(R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_KILL",
+      "args": [{"index": 7, "value": 0, "op": "SCMP_CMP_EQ"}]}]})")
+                .find("argument 7"),
+            std::string::npos);
+  EXPECT_NE(complaint(R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": "read", "action": 3}]})"), "");
+  EXPECT_NE(complaint(R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_LOG",
+      "includes": []}]})"),
+            "");
 }
 
 } // namespace
