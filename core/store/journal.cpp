@@ -5,6 +5,7 @@
 #include "core/kernel/files.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 
@@ -54,6 +55,14 @@ std::vector<std::string_view> last_lines(std::string_view text, size_t most)
   }
   std::reverse(lines.begin(), lines.end());
   return lines;
+}
+
+std::vector<JournalEntry> entries_in(std::string_view text, size_t most)
+{
+  std::vector<JournalEntry> entries;
+  for (const std::string_view line : last_lines(text, most))
+    if (auto entry = journal_entry_from_json(line)) entries.push_back(std::move(*entry));
+  return entries;
 }
 
 // The end of a file, enough for `most` lines as long as lines are of ordinary length.
@@ -124,13 +133,67 @@ void append(const Root& root, const JournalEntry& entry)
 
 std::vector<JournalEntry> last_entries(const Root& root, size_t most)
 {
-  std::vector<JournalEntry> entries;
   std::string text = tail(root.run(), "journal", most);
   const size_t lines = static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
   if (lines < most) text.insert(0, tail(root.run(), "journal.1", most - lines) + "\n");
-  for (const std::string_view line : last_lines(text, most))
-    if (auto entry = journal_entry_from_json(line)) entries.push_back(std::move(*entry));
-  return entries;
+  return entries_in(text, most);
+}
+
+bool JournalTail::open()
+{
+  auto file = kernel::find_file(root_.run(), "journal");
+  if (!file) return false;
+  file_ = std::move(*file);
+  offset_ = 0;
+  unfinished_.clear();
+  return true;
+}
+
+bool JournalTail::was_rotated() const
+{
+  struct stat ours {};
+  struct stat there {};
+  if (::fstat(file_.get(), &ours) < 0) return true;
+  if (::fstatat(root_.run(), "journal", &there, AT_SYMLINK_NOFOLLOW) < 0) return true;
+  return ours.st_ino != there.st_ino || ours.st_dev != there.st_dev || there.st_size < offset_;
+}
+
+// Everything from the offset to the end, at most a full journal.
+std::string JournalTail::read_on()
+{
+  std::string text = std::move(unfinished_);
+  unfinished_.clear();
+  std::array<char, 16384> buffer; // NOLINT: filled by pread(2)
+  while (text.size() < static_cast<size_t>(2 * full_size)) {
+    const ssize_t got = ::pread(file_.get(), buffer.data(), buffer.size(), offset_);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    text.append(buffer.data(), static_cast<size_t>(got));
+    offset_ += got;
+  }
+  const size_t end = text.rfind('\n');
+  const size_t whole = end == std::string::npos ? 0 : end + 1;
+  unfinished_ = text.substr(whole);
+  text.resize(whole);
+  return text;
+}
+
+std::vector<JournalEntry> JournalTail::next(size_t most)
+{
+  std::string text;
+  if (!began_) {
+    began_ = true;
+    // Where the end is now is where the next call goes on; what is before it comes from the end backwards.
+    if (open()) {
+      text = read_on();
+      const size_t lines = static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+      if (lines < most) text.insert(0, tail(root_.run(), "journal.1", most - lines) + "\n");
+    }
+  } else if (file_ || open()) {
+    text = read_on();
+    if (was_rotated() && open()) text += read_on();
+  }
+  return entries_in(text, most);
 }
 
 } // namespace conductor

@@ -29,4 +29,24 @@ std::optional<JournalEntry> journal_entry_from_json(std::string_view line);
 // The newest `most` entries, oldest first.
 std::vector<JournalEntry> last_entries(const Root& root, size_t most);
 
+// Follows the journal: `events` and the console read with it what was appended since they last looked.
+class JournalTail {
+public:
+  // The root must outlive it.
+  explicit JournalTail(const Root& root) : root_(root) {}
+  // At the first call the newest `most` entries, then what came since (most again the limit). Never blocks; survives
+  // the journal being rotated or missing.
+  std::vector<JournalEntry> next(size_t most);
+
+private:
+  bool open();
+  bool was_rotated() const;
+  std::string read_on();
+  const Root& root_;
+  Fd file_;
+  bool began_ = false;
+  int64_t offset_ = 0;
+  std::string unfinished_; // a line whose end is not written yet
+};
+
 } // namespace conductor
