@@ -86,7 +86,7 @@ private:
   void child_ended();
   void drain();
   bool is_over() const;
-  int input_fd() const { return request_.streams.terminal() ? sources_[0].fd.get() : request_.streams.input.get(); }
+  int input_fd() const { return terminal_ ? sources_[0].fd.get() : request_.streams.input.get(); }
 
   RelayRequest request_;
   bool terminal_;
