@@ -42,7 +42,7 @@ LIBRARIES = {
     r"nlohmann/.*": r".*\.cpp",
     r"CLI/.*": r"tui/command/arguments\.cpp",
     r"seccomp\.h": r"core/kernel/seccomp_generator\.cpp",
-    r"g(test|mock)/.*": r"tests/.*\.cpp",
+    r"g(test|mock)/.*": r"tests/.*",
 }
 
 # System calls that change the kernel's state belong to the waists, core/kernel and net, where they are traced and

@@ -37,8 +37,8 @@ const std::string& boot_id();
 // Makes this process a session leader, its stdio /dev/null; used by keepers.
 void leave_session(Trace& trace);
 
-// Closes every descriptor above 2 that is not in `keep` (-1 is passed over): a process that stays behind holds nothing of
-// whoever started it. close_range(2).
+// Closes every descriptor above 2 that is not in `keep` (-1 is passed over): a process that stays behind holds nothing
+// of whoever started it. close_range(2).
 void close_descriptors_except(std::vector<int> keep);
 
 struct ProgramResult {
