@@ -7,6 +7,7 @@
 #include <csignal>
 #include <fstream>
 
+#include <gtest/gtest.h>
 #include <sys/resource.h>
 
 using namespace conductor;

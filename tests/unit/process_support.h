@@ -8,10 +8,10 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -93,10 +93,8 @@ inline std::string read_until(int fd, const std::string& text)
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{patience_ms};
   while (text.empty() || got.find(text) == std::string::npos) {
     pollfd news{fd, POLLIN, 0};
-    if (std::chrono::steady_clock::now() > deadline || ::poll(&news, 1, patience_ms) <= 0) {
-      ADD_FAILURE() << "waited in vain for '" << text << "', got '" << got << "'";
-      break;
-    }
+    if (std::chrono::steady_clock::now() > deadline || ::poll(&news, 1, patience_ms) <= 0)
+      throw std::runtime_error{"waited in vain for '" + text + "', got '" + got + "'"};
     char bytes[4096];
     const ssize_t size = ::read(fd, bytes, sizeof bytes);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) continue;
@@ -108,18 +106,15 @@ inline std::string read_until(int fd, const std::string& text)
 
 inline void type(int fd, const std::string& text)
 {
-  ASSERT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  if (::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    throw std::runtime_error{"cannot type '" + text + "'"};
 }
 
-// Waits for the end of a child; kills it when it takes too long.
+// Waits for the end of a child. Throws when it takes too long.
 inline ExitStatus end_of(Child& child)
 {
   pollfd news{child.pidfd(), POLLIN, 0};
-  if (::poll(&news, 1, patience_ms) <= 0) {
-    ADD_FAILURE() << "the child does not end";
-    child.kill_and_reap();
-    return {.code = 125};
-  }
+  if (::poll(&news, 1, patience_ms) <= 0) throw std::runtime_error{"the child does not end"};
   return child.wait();
 }
 

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <memory>
 
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <termios.h>
 
@@ -289,13 +290,12 @@ TEST(Keeper, ServesSeveralClientsAndForgetsOneThatLeaves)
 TEST(Keeper, MakesAProgramOnItsTerminalRedrawForANewClient)
 {
   Kept kept{true, "trap 'stty size' WINCH; echo ready; while :; do read -r line; [ \"$line\" = x ] && exit; done"};
-  { // until it is ready
-    LogReader reader{kept.log.again(), {.follow = true}};
-    std::string text;
-    while (text.find("ready") == std::string::npos) {
-      while (const auto record = reader.next()) text += record->bytes;
-      reader.wait(patience_ms);
-    }
+  LogReader reader{kept.log.again(), {.follow = true}};
+  std::string text;
+  for (;;) { // until it is ready
+    while (const auto record = reader.next()) text += record->bytes;
+    if (text.find("ready") != std::string::npos) break;
+    reader.wait(patience_ms);
   }
   Client client{kept.run, {40, 99}};
   client.say("\n");

@@ -8,6 +8,7 @@
 
 #include <csignal>
 
+#include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/stat.h>
 
