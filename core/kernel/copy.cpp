@@ -1,0 +1,256 @@
+#include "core/kernel/copy.h"
+
+#include "core/base/error.h"
+#include "core/kernel/call.h"
+#include "core/kernel/files.h"
+#include "core/kernel/inroot.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <optional>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+namespace conductor::kernel {
+namespace {
+
+// Only what a file system of ours may carry from elsewhere: never trusted.*, which overlayfs uses for itself.
+bool is_carried(std::string_view name) { return name.starts_with("user.") || name == "security.capability"; }
+
+Xattrs read_xattrs(int fd, const std::string& what)
+{
+  Xattrs found;
+  std::string names(65536, '\0'); // XATTR_LIST_MAX
+  const ssize_t length = ::flistxattr(fd, names.data(), names.size());
+  if (length < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) return found;
+  if (length < 0) throw Error{"list the attributes of " + what, errno};
+  names.resize(static_cast<size_t>(length));
+  for (size_t at = 0; at < names.size();) {
+    const std::string name{names.c_str() + at};
+    at += name.size() + 1;
+    if (!is_carried(name)) continue;
+    std::string value(65536, '\0'); // XATTR_SIZE_MAX
+    const ssize_t size = ::fgetxattr(fd, name.c_str(), value.data(), value.size());
+    if (size < 0 && errno == ENODATA) continue;
+    if (size < 0) throw Error{"read the attribute " + name + " of " + what, errno};
+    value.resize(static_cast<size_t>(size));
+    found.emplace_back(name, std::move(value));
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+bool same_time(const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
+
+// Bytes are told at most every so many of them.
+constexpr uint64_t told_every = 4 << 20;
+
+class Copier {
+public:
+  Copier(Trace& trace, const CopyPlan& plan, Step& step) : trace_(trace), plan_(plan), step_(step)
+  {
+    for (const CopyItem& item : plan.items)
+      if (S_ISREG(item.facts.mode)) total_ += item.facts.size;
+  }
+
+  void run()
+  {
+    for (const CopyItem& item : plan_.items) {
+      trace_.throw_if_interrupted();
+      const size_t slash = item.target.rfind('/');
+      const Fd parent = open_in_root(plan_.root, slash == std::string::npos ? "." : item.target.substr(0, slash),
+                                     O_PATH | O_DIRECTORY);
+      const std::string name = slash == std::string::npos ? item.target : item.target.substr(slash + 1);
+      if (S_ISDIR(item.facts.mode))
+        directory(item, parent.get(), name);
+      else
+        replace(item, parent.get(), name);
+    }
+    // Last, since making an entry changes the time of its directory.
+    for (auto& [fd, time] : directories_) set_times(fd.get(), time);
+  }
+
+private:
+  [[noreturn]] static void fail(const char* what, const CopyItem& item, int number)
+  {
+    throw Error{fmt::format("{} /{}", what, item.target), number,
+                number == ENOSPC || number == EDQUOT ? "free some space, or choose another directory with --root" : ""};
+  }
+
+  static void set_times(int fd, const timespec& modified)
+  {
+    const std::array<timespec, 2> times{modified, modified};
+    ::futimens(fd, times.data()); // a time that the file system cannot hold is no reason to fail
+  }
+
+  // Owner first: chown(2) takes set-id bits and capabilities away.
+  static void set_attributes(int fd, const CopyItem& item)
+  {
+    if (::fchown(fd, item.uid, item.gid) < 0) fail("change the owner of", item, errno);
+    if (::fchmod(fd, item.facts.mode & 07777) < 0) fail("change the mode of", item, errno);
+    for (const auto& [name, value] : item.facts.xattrs)
+      if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) < 0 && errno != EOPNOTSUPP)
+        fail(("set the attribute " + name + " of").c_str(), item, errno);
+  }
+
+  void directory(const CopyItem& item, int parent, const std::string& name)
+  {
+    if (::mkdirat(parent, name.c_str(), 0700) < 0) {
+      if (errno != EEXIST) fail("make directory", item, errno);
+      // There already: a directory, or a link to one inside the root, stays as it is.
+      if (!find_in_root(plan_.root, item.target, O_PATH | O_DIRECTORY)) fail("make directory", item, ENOTDIR);
+      return;
+    }
+    Fd fd{::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+    if (!fd) fail("open", item, errno);
+    set_attributes(fd.get(), item);
+    if (directories_.size() < most_open)
+      directories_.emplace_back(std::move(fd), item.facts.modified);
+    else
+      set_times(fd.get(), item.facts.modified);
+  }
+
+  void replace(const CopyItem& item, int parent, const std::string& name)
+  {
+    if (::unlinkat(parent, name.c_str(), 0) < 0 && errno != ENOENT) {
+      if (errno == EISDIR) throw Error{"copy to /" + item.target, EISDIR, "a directory is there already"};
+      fail("replace", item, errno);
+    }
+    if (S_ISREG(item.facts.mode)) return file(item, parent, name);
+    if (S_ISLNK(item.facts.mode)) {
+      if (::symlinkat(item.facts.link.c_str(), parent, name.c_str()) < 0) fail("make link", item, errno);
+    } else if (::mknodat(parent, name.c_str(), S_IFIFO | (item.facts.mode & 07777), 0) < 0) {
+      fail("make fifo", item, errno);
+    }
+    if (::fchownat(parent, name.c_str(), item.uid, item.gid, AT_SYMLINK_NOFOLLOW) < 0)
+      fail("change the owner of", item, errno);
+    const std::array<timespec, 2> times{item.facts.modified, item.facts.modified};
+    ::utimensat(parent, name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW);
+  }
+
+  void check_unchanged(const CopyItem& item, int fd)
+  {
+    struct stat now {};
+    if (::fstat(fd, &now) < 0) fail("look at the source of", item, errno);
+    const FileFacts& then = item.facts;
+    const bool same = S_ISREG(now.st_mode) && now.st_ino == then.inode &&
+                      static_cast<uint64_t>(now.st_size) == then.size && same_time(now.st_ctim, then.changed);
+    if (!same) throw Error{"'" + item.source + "' changed while it was being copied", 0, "build again"};
+  }
+
+  void file(const CopyItem& item, int parent, const std::string& name)
+  {
+    const Fd from = open_in_root(plan_.source_root, item.source, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    check_unchanged(item, from.get());
+    const Fd to{::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
+    if (!to) fail("make", item, errno);
+    content(item, from.get(), to.get());
+    check_unchanged(item, from.get());
+    set_attributes(to.get(), item);
+    set_times(to.get(), item.facts.modified);
+  }
+
+  // copy_file_range(2) shares the blocks where the file system can; across some file systems it cannot at all.
+  void content(const CopyItem& item, int from, int to)
+  {
+    for (bool first = true;; first = false) {
+      const ssize_t copied = ::copy_file_range(from, nullptr, to, nullptr, 16 << 20, 0);
+      if (copied < 0 && errno == EINTR) {
+        trace_.throw_if_interrupted();
+        continue;
+      }
+      const bool cannot = errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS;
+      if (copied < 0 && first && cannot) return content_by_hand(item, from, to);
+      if (copied < 0) fail("write", item, errno);
+      // Some pseudo files say 0 here although read(2) gives bytes; a real empty file has size 0.
+      if (copied == 0 && first && item.facts.size > 0) return content_by_hand(item, from, to);
+      if (copied == 0) return;
+      told(static_cast<uint64_t>(copied));
+    }
+  }
+
+  void content_by_hand(const CopyItem& item, int from, int to)
+  {
+    std::array<char, 65536> buffer; // NOLINT: filled by read(2)
+    for (;;) {
+      const ssize_t got = ::read(from, buffer.data(), buffer.size());
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) throw Error{"read '" + item.source + "'", errno};
+      if (got == 0) return;
+      trace_.throw_if_interrupted();
+      for (ssize_t written = 0; written < got;) {
+        const ssize_t now = ::write(to, buffer.data() + written, static_cast<size_t>(got - written));
+        if (now < 0 && errno != EINTR) fail("write", item, errno);
+        if (now > 0) written += now;
+      }
+      told(static_cast<uint64_t>(got));
+    }
+  }
+
+  void told(uint64_t bytes)
+  {
+    done_ += bytes;
+    if (done_ - last_told_ < told_every) return;
+    last_told_ = done_;
+    step_.progress(done_, total_, "bytes");
+  }
+
+  static constexpr size_t most_open = 200; // directories waiting for their time; the rest get it at once
+  Trace& trace_;
+  const CopyPlan& plan_;
+  Step& step_;
+  uint64_t total_ = 0, done_ = 0, last_told_ = 0;
+  std::vector<std::pair<Fd, timespec>> directories_;
+};
+
+} // namespace
+
+FileFacts facts_of(int fd, const std::string& what)
+{
+  struct stat status {};
+  if (::fstat(fd, &status) < 0) throw Error{"look at " + what, errno};
+  FileFacts facts{.mode = status.st_mode,
+                  .size = static_cast<uint64_t>(status.st_size),
+                  .modified = status.st_mtim,
+                  .changed = status.st_ctim,
+                  .inode = status.st_ino};
+  if (S_ISLNK(status.st_mode)) {
+    std::array<char, 4096> buffer{};
+    const ssize_t length = ::readlinkat(fd, "", buffer.data(), buffer.size()); // an O_PATH descriptor of the link
+    if (length < 0) throw Error{"read the link " + what, errno};
+    facts.link.assign(buffer.data(), static_cast<size_t>(length));
+  }
+  const bool opened = (::fcntl(fd, F_GETFL) & O_PATH) == 0;
+  if (opened && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))) facts.xattrs = read_xattrs(fd, what);
+  return facts;
+}
+
+void copy_into_root(Trace& trace, const CopyPlan& plan, Step& step)
+{
+  std::optional<Error> error;
+  const auto result = perform(
+      trace, "copy",
+      [&] {
+        return CallText{fmt::format("copy_file_range and friends: {} entries ({})", plan.items.size(), plan.text),
+                        plan.text};
+      },
+      [&]() -> long {
+        try {
+          Copier{trace, plan, step}.run();
+          return 0;
+        } catch (const Error& failed) {
+          error = failed;
+          errno = failed.number() != 0 ? failed.number() : EIO;
+          return -1;
+        }
+      });
+  if (error) throw Error{*error};
+  if (result.failed()) throw Error{plan.text, result.error};
+}
+
+} // namespace conductor::kernel

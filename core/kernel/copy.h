@@ -1,0 +1,52 @@
+// Copying files of the host below the root of an image, through the waist: one call for the whole copy.
+//
+// The caller says what (a flat plan); this says how: sources are opened below their directory, targets are reached
+// below the image's root only, and nothing is ever written through a link or into a file that was there before.
+#pragma once
+
+#include "core/base/handle.h"
+#include "core/base/trace.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+#include <time.h>
+
+namespace conductor::kernel {
+
+using Xattrs = std::vector<std::pair<std::string, std::string>>;
+
+// What lies at one place: enough to make another one like it, and to notice that it changed since.
+struct FileFacts {
+  mode_t mode = 0; // with the type, as st_mode
+  uint64_t size = 0;
+  timespec modified{};
+  timespec changed{}; // st_ctim
+  uint64_t inode = 0;
+  std::string link; // where a symlink points
+  Xattrs xattrs;    // user.* and security.capability
+};
+// Facts of an open file (O_PATH is enough for all but xattrs). Throws Error.
+FileFacts facts_of(int fd, const std::string& what);
+
+struct CopyItem {
+  std::string source; // below the source root; empty: a directory that has no source
+  std::string target; // below the image's root, without a leading '/'
+  FileFacts facts;    // the mode may have been changed by the caller
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+struct CopyPlan {
+  int source_root = -1;        // paths are looked up below it, links that climb stay in it
+  int root = -1;               // the image's
+  std::string text;            // for messages and by-hand text: "cp -a ... ..."
+  std::vector<CopyItem> items; // parents before their content
+};
+// Directories that are there stay as they are; files and links are replaced; a directory in the way of a file, or the
+// other way round, is an Error. So is a source that changed since its facts were taken. progress counts bytes in step.
+void copy_into_root(Trace& trace, const CopyPlan& plan, Step& step);
+
+} // namespace conductor::kernel
