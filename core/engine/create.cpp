@@ -73,6 +73,7 @@ std::string create(Context& context, const CreateRequest& request)
 {
   const Images images{context.root};
   const Containers containers{context.root};
+  const Fd hold = images.hold_layers(); // no layer goes away between here and the spec that names it
   const Image image = images.load(request.image);
   Spec wish = request.wish;
   const bool chosen = wish.name.empty();
