@@ -1,0 +1,66 @@
+#include "core/image/bases.h"
+
+#include "core/base/error.h"
+#include "core/image/digest.h"
+#include "core/image/layer_cache.h"
+#include "core/image/layers.h"
+#include "core/kernel/files.h"
+#include "core/store/workshop.h"
+
+#include <sys/stat.h>
+
+namespace conductor::image {
+namespace {
+
+ImageConfig config_of(const Base& base)
+{
+  ImageConfig config;
+  if (base.kind == BaseKind::scratch) return config;
+  config.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
+  config.cmd = {base.kind == BaseKind::busybox ? "sh" : "bash"};
+  return config;
+}
+
+std::string key_of(const Context& context, const Base& base)
+{
+  return base.kind == BaseKind::busybox ? busybox_key() : distribution_key(context, base);
+}
+
+void fill(Context& context, const Base& base, const Workshop& shop, const std::string& tree)
+{
+  const mode_t mask = umask(0);
+  kernel::make_directories(context.trace, context.root.dir(), tree, 0755);
+  umask(mask);
+  if (base.kind == BaseKind::busybox)
+    fill_busybox(context, tree);
+  else
+    fill_distribution(context, base, tree, shop.path());
+}
+
+} // namespace
+
+MadeBase make_base(Context& context, const Base& base)
+{
+  MadeBase made{.config = config_of(base)};
+  if (base.kind == BaseKind::scratch) return made;
+  const std::string key = key_of(context, base);
+  if (const auto found = find_cached(context.root, key)) {
+    made.layers = {*found};
+    return made;
+  }
+  const StepLock lock{context.root, key};
+  if (const auto found = find_cached(context.root, key)) {
+    made.layers = {*found};
+    return made;
+  }
+  Step step{context.trace, "make " + base.reference(), "it is not in the cache yet"};
+  const Workshop shop{context.root};
+  fill(context, base, shop, shop.path() + "/made/diff");
+  const Layer layer = commit_made(context.root, shop, "", "make " + base.reference());
+  remember(context.root, key, layer.id);
+  made.layers = {layer.id};
+  step.done();
+  return made;
+}
+
+} // namespace conductor::image
