@@ -3,7 +3,6 @@
 #pragma once
 
 #include "core/engine/images.h"
-#include "core/store/config.h"
 
 #include <map>
 #include <string>
@@ -21,10 +20,10 @@ struct BuildRequest {
 };
 // Builds, names and returns the image. Throws Error (a failing instruction: "FILE:LINE: RUN ...: exit status 2").
 // Nothing of a failed build is kept but the steps that were done.
-Image build(Context& context, const Config& config, const BuildRequest& request);
+Image build(Context& context, const BuildRequest& request);
 
 // The image that FROM would take: a local one, else a base (debian:bookworm, ubuntu:jammy, busybox, scratch), made now
 // and stored under its name. Throws Error for every other name.
-Image obtain(Context& context, const Config& config, const std::string& reference);
+Image obtain(Context& context, const std::string& reference);
 
 } // namespace conductor::image

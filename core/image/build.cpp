@@ -1,0 +1,136 @@
+#include "core/image/image.h"
+
+#include "core/base/error.h"
+#include "core/image/base.h"
+#include "core/image/bases.h"
+#include "core/image/builder.h"
+#include "core/image/digest.h"
+#include "core/kernel/files.h"
+#include "core/store/journal.h"
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace conductor::image {
+namespace {
+
+constexpr size_t longest_recipe = 1 << 20;
+
+std::string read_recipe(const std::string& file)
+{
+  const Fd fd{open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (!fd) throw Error{"read the build file '" + visible(file, 200) + "'", errno};
+  struct stat status {};
+  if (fstat(fd.get(), &status) == 0 && S_ISDIR(status.st_mode))
+    throw Error{"read the build file '" + visible(file, 200) + "'", EISDIR,
+                "name the file; its directory is the context"};
+  return kernel::read_all(fd.get(), "the build file '" + visible(file, 200) + "'", longest_recipe);
+}
+
+// ./Conductorfile, ./Dockerfile; none when neither is there.
+std::optional<std::string> usual_file(const std::string& context)
+{
+  for (const char* name : {"Conductorfile", "Dockerfile"}) {
+    std::string path = context.empty() ? name : context + "/" + name;
+    if (access(path.c_str(), F_OK) == 0) return path;
+  }
+  return std::nullopt;
+}
+
+std::string directory_of(const std::string& file)
+{
+  const size_t slash = file.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : file.substr(0, slash);
+}
+
+struct Plan {
+  Recipe recipe;
+  std::string context; // empty: none
+};
+
+Plan plan(const Context& context, const BuildRequest& request)
+{
+  std::string file = request.file;
+  if (file.empty()) file = usual_file("").value_or("");
+  if (file.empty()) file = usual_file(request.context).value_or("");
+  if (file.empty()) {
+    const std::string text = "FROM " + context.config.default_base + "\n";
+    return {parse_recipe(text, "default_base"), request.context};
+  }
+  return {parse_recipe(read_recipe(file), file), request.context.empty() ? directory_of(file) : request.context};
+}
+
+std::string checked_name(const std::string& name)
+{
+  std::string reference = normal_reference(name);
+  if (reference.starts_with("id:"))
+    throw usage_error("'" + visible(name) + "' is an id, and an image to be built needs a name");
+  return reference;
+}
+
+// The id says what is in an image, so the same content is the same image, whenever it was built.
+Image save(Context& context, StageState&& state, const std::string& reference)
+{
+  Image image{.layers = std::move(state.layers), .config = std::move(state.config), .base = std::move(state.base)};
+  image.id = sha256(to_json(image));
+  image.created_ns = realtime_ns();
+  const Images images{context.root};
+  Step step{context.trace, "name the image " + reference};
+  images.save(image, reference);
+  step.done();
+  return images.load(reference);
+}
+
+void note(Context& context, const std::string& name, const char* outcome)
+{
+  try {
+    append(context.root, {.name = name, .verb = context.verb.empty() ? "build" : context.verb, .outcome = outcome});
+  } catch (const Error& error) {
+    context.trace.notice(error.sentence());
+  }
+}
+
+} // namespace
+
+Image build(Context& context, const BuildRequest& request)
+{
+  const std::string reference = checked_name(request.name);
+  const Plan planned = plan(context, request);
+  const Images images{context.root};
+  const Fd hold = images.hold_layers();
+  try {
+    Builder builder{context, request, planned.recipe, planned.context};
+    const Image image = save(context, builder.run(), reference);
+    note(context, reference, "done");
+    const nlohmann::json result{{"name", reference},
+                                {"id", image.id},
+                                {"layers", image.layers},
+                                {"size_bytes", images.size(image)},
+                                {"base", image.base},
+                                {"steps", builder.steps()},
+                                {"cached_steps", builder.cached_steps()}};
+    context.trace.result(result.dump());
+    return image;
+  } catch (const Error&) {
+    note(context, reference, "failed");
+    throw;
+  }
+}
+
+Image obtain(Context& context, const std::string& reference)
+{
+  const Images images{context.root};
+  if (auto local = images.find(reference)) return std::move(*local);
+  const auto base = find_base(reference);
+  if (base && base->kind == BaseKind::scratch) throw Error{"scratch is empty: it can only be built on, FROM scratch"};
+  const Fd hold = images.hold_layers();
+  return save(context, begin_from(context, reference), normal_reference(reference));
+}
+
+} // namespace conductor::image
