@@ -1,0 +1,305 @@
+#include "tui/console/layout.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace conductor::console {
+namespace {
+
+constexpr int pane_columns = 82; // 80 for the shell, and its frame
+
+// Two areas one above the other that share a line of frame.
+void stack(Rect whole, int upper_rows, Rect& upper, Rect& lower)
+{
+  upper = {whole.row, whole.column, upper_rows, whole.columns};
+  lower = {whole.row + upper_rows - 1, whole.column, whole.rows - upper_rows + 1, whole.columns};
+}
+
+void browse(const LayoutRequest& request, Rect body, Layout& layout)
+{
+  Rect left = body;
+  if (layout.step == Step::full) {
+    const int right_columns = std::clamp(body.columns * 31 / 100 - request.divider, 20, body.columns - 42);
+    left.columns = body.columns - right_columns + 1;
+    const Rect right{body.row, left.right() - 1, body.rows, right_columns};
+    stack(right, body.rows / 2 + 1, layout.images, layout.events);
+  }
+  const int details = std::max(body.rows / 2, 8);
+  stack(left, body.rows - details + 1, layout.containers, layout.details);
+}
+
+void work(const LayoutRequest& request, Rect body, Layout& layout)
+{
+  const int left_columns =
+      std::clamp(body.columns - pane_columns + 1 + request.divider, 24, std::max(body.columns - 30, 24));
+  const Rect left{body.row, body.column, body.rows, left_columns};
+  layout.work = {body.row, left.right() - 1, body.rows, body.columns - left_columns + 1};
+  const int upper = std::max(body.rows * 48 / 100, 6);
+  Rect rest;
+  stack(left, upper, layout.containers, rest);
+  const int panes = std::clamp(rest.rows * 2 / 5, 3, 9);
+  stack(rest, rest.rows - panes + 1, layout.details, layout.panes);
+}
+
+} // namespace
+
+Rect Layout::of(Area area) const
+{
+  switch (area) {
+  case Area::containers: return containers;
+  case Area::images: return images;
+  case Area::events: return events;
+  case Area::details: return details;
+  case Area::panes: return panes;
+  case Area::pane: return work;
+  }
+  return {};
+}
+
+Layout lay_out(const LayoutRequest& request)
+{
+  Layout layout;
+  const int rows = std::max(request.rows, 1), columns = std::max(request.columns, 1);
+  layout.step = rows < 10 || columns < 40   ? Step::line
+                : rows < 16 || columns < 60 ? Step::tiny
+                : rows < 24 || columns < 80 ? Step::small
+                : columns < 100             ? Step::narrow
+                                            : Step::full;
+  if (layout.step == Step::line) {
+    layout.title = {0, 0, 1, columns};
+    layout.containers = {1, 0, rows - 1, columns};
+    return layout;
+  }
+  layout.title = {0, 0, 1, columns};
+  layout.message = {rows - 2, 0, 1, columns};
+  layout.hint = {rows - 1, 0, 1, columns};
+  const Rect body{1, 0, rows - 3, columns};
+  if (request.work && request.zoomed) {
+    layout.work = body;
+    layout.side_by_side = false;
+    return layout;
+  }
+  const bool room_for_both = layout.step == Step::full && columns >= 110;
+  if (request.work && room_for_both) {
+    work(request, body, layout);
+    return layout;
+  }
+  layout.side_by_side = false;
+  if (request.work && request.pane_first) {
+    layout.work = body;
+    return layout;
+  }
+  layout.side_by_side = !request.work;
+  if (layout.step <= Step::narrow) {
+    browse(request, body, layout);
+    // Where images and events have no column of their own, they take the place of the details in turn.
+    if (layout.step == Step::narrow) {
+      if (request.front == Area::images)
+        layout.images = std::exchange(layout.details, {});
+      else if (request.front == Area::events)
+        layout.events = std::exchange(layout.details, {});
+      else if (request.front == Area::panes && request.work)
+        layout.panes = std::exchange(layout.details, {});
+    } else if (request.work)
+      layout.panes = std::exchange(layout.images, {});
+    return layout;
+  }
+  switch (request.front) {
+  case Area::images: layout.images = body; break;
+  case Area::events: layout.events = body; break;
+  case Area::details: layout.details = body; break;
+  case Area::panes: layout.panes = body; break;
+  case Area::containers:
+  case Area::pane: layout.containers = body; break;
+  }
+  return layout;
+}
+
+void PaneTree::add(int pane, int at, bool beside)
+{
+  auto leaf = std::make_unique<Node>();
+  leaf->pane = pane;
+  if (!root_) {
+    root_ = std::move(leaf);
+    return;
+  }
+  if (at == 0 || !contains(at)) at = panes().back();
+  std::unique_ptr<Node>& place = *find(root_, at);
+  auto split = std::make_unique<Node>();
+  split->beside = beside;
+  split->first = std::move(place);
+  split->second = std::move(leaf);
+  place = std::move(split);
+}
+
+std::unique_ptr<PaneTree::Node>* PaneTree::find(std::unique_ptr<Node>& node, int pane)
+{
+  if (!node) return nullptr;
+  if (node->pane == pane) return &node;
+  if (auto* found = find(node->first, pane)) return found;
+  return find(node->second, pane);
+}
+
+bool PaneTree::take(std::unique_ptr<Node>& node, int pane)
+{
+  if (!node || node->pane != 0) return false;
+  for (auto* child : {&node->first, &node->second}) {
+    if ((*child)->pane == pane) {
+      // The sibling takes the place of both.
+      auto sibling = std::move(child == &node->first ? node->second : node->first);
+      node = std::move(sibling);
+      return true;
+    }
+    if (take(*child, pane)) return true;
+  }
+  return false;
+}
+
+void PaneTree::remove(int pane)
+{
+  if (root_ && root_->pane == pane)
+    root_.reset();
+  else
+    take(root_, pane);
+}
+
+bool PaneTree::contains(int pane) const
+{
+  const auto all = panes();
+  return std::find(all.begin(), all.end(), pane) != all.end();
+}
+
+std::vector<int> PaneTree::panes() const
+{
+  std::vector<int> numbers;
+  for (const auto& [pane, rect] : rects({0, 0, 1000, 1000})) numbers.push_back(pane);
+  return numbers;
+}
+
+std::vector<std::pair<int, Rect>> PaneTree::rects(Rect area) const
+{
+  std::vector<std::pair<int, Rect>> all;
+  if (root_) collect(*root_, area, all);
+  return all;
+}
+
+void PaneTree::collect(const Node& node, Rect area, std::vector<std::pair<int, Rect>>& out)
+{
+  if (node.pane != 0) {
+    out.emplace_back(node.pane, area);
+    return;
+  }
+  Rect first = area, second = area;
+  if (node.beside) {
+    first.columns = std::clamp((area.columns + 1) * node.share / 100, 3, std::max(area.columns - 2, 3));
+    second.column = first.right() - 1;
+    second.columns = area.columns - first.columns + 1;
+  } else
+    stack(area, std::clamp((area.rows + 1) * node.share / 100, 3, std::max(area.rows - 2, 3)), first, second);
+  collect(*node.first, first, out);
+  collect(*node.second, second, out);
+}
+
+int PaneTree::neighbour(int pane, Direction direction, Rect area) const
+{
+  const auto all = rects(area);
+  const auto mine = std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.first == pane; });
+  if (mine == all.end()) return 0;
+  const Rect here = mine->second;
+  for (const auto& [other, rect] : all) {
+    const bool rows_meet = rect.row < here.bottom() - 1 && rect.bottom() - 1 > here.row;
+    const bool columns_meet = rect.column < here.right() - 1 && rect.right() - 1 > here.column;
+    switch (direction) {
+    case Direction::left:
+      if (rect.right() - 1 == here.column && rows_meet) return other;
+      break;
+    case Direction::right:
+      if (rect.column == here.right() - 1 && rows_meet) return other;
+      break;
+    case Direction::up:
+      if (rect.bottom() - 1 == here.row && columns_meet) return other;
+      break;
+    case Direction::down:
+      if (rect.row == here.bottom() - 1 && columns_meet) return other;
+      break;
+    }
+  }
+  return 0;
+}
+
+int PaneTree::leaves(const Node& node, bool beside)
+{
+  if (node.pane != 0 || node.beside != beside) return 1;
+  return leaves(*node.first, beside) + leaves(*node.second, beside);
+}
+
+void PaneTree::even(Node& node)
+{
+  if (node.pane != 0) return;
+  const int first = leaves(*node.first, node.beside), second = leaves(*node.second, node.beside);
+  node.share = 100 * first / (first + second);
+  even(*node.first);
+  even(*node.second);
+}
+
+void PaneTree::even()
+{
+  if (root_) even(*root_);
+}
+
+namespace {
+
+enum Arm : std::uint8_t { up = 1, down = 2, left = 4, right = 8 };
+
+} // namespace
+
+Frames::Frames(int rows, int columns) : rows_(rows), columns_(columns)
+{
+  arms_.assign(static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns), 0);
+}
+
+void Frames::add(Rect area)
+{
+  if (area.rows < 2 || area.columns < 2) return;
+  const auto mark = [&](int y, int x, unsigned arms) {
+    if (y < 0 || x < 0 || y >= rows_ || x >= columns_) return;
+    arms_[static_cast<std::size_t>(y) * static_cast<std::size_t>(columns_) + static_cast<std::size_t>(x)] |=
+        static_cast<std::uint8_t>(arms);
+  };
+  const int bottom = area.bottom() - 1, end = area.right() - 1;
+  for (int x = area.column + 1; x < end; ++x) {
+    mark(area.row, x, left | right);
+    mark(bottom, x, left | right);
+  }
+  for (int y = area.row + 1; y < bottom; ++y) {
+    mark(y, area.column, up | down);
+    mark(y, end, up | down);
+  }
+  mark(area.row, area.column, down | right);
+  mark(area.row, end, down | left);
+  mark(bottom, area.column, up | right);
+  mark(bottom, end, up | left);
+}
+
+void Frames::draw(Grid& grid, Rect focused, Style plain, Style focus, bool ascii) const
+{
+  // By arms: up 1, down 2, left 4, right 8.
+  constexpr std::array<char32_t, 16> lines{U' ', U'│', U'│', U'│', U'─', U'┘', U'┐', U'┤',
+                                           U'─', U'└', U'┌', U'├', U'─', U'┴', U'┬', U'┼'};
+  constexpr std::array<char32_t, 16> plain_lines{U' ', U'|', U'|', U'|', U'-', U'+', U'+', U'+',
+                                                 U'-', U'+', U'+', U'+', U'-', U'+', U'+', U'+'};
+  Canvas canvas{grid, {0, 0, grid.rows(), grid.columns()}};
+  for (int y = 0; y < std::min(rows_, grid.rows()); ++y) {
+    for (int x = 0; x < std::min(columns_, grid.columns()); ++x) {
+      const std::uint8_t arms =
+          arms_[static_cast<std::size_t>(y) * static_cast<std::size_t>(columns_) + static_cast<std::size_t>(x)];
+      if (arms == 0) continue;
+      const bool on_focus = focused.contains(y, x) && !focused.inset(1).contains(y, x);
+      const char32_t line = (ascii ? plain_lines : lines)[arms];
+      canvas.put(y, x, {&line, 1}, on_focus ? focus : plain);
+    }
+  }
+}
+
+} // namespace conductor::console

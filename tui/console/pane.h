@@ -1,0 +1,48 @@
+// What stands in the work area: a shell, a log, the steps of an action. A pane draws its inside; the frame, the title's
+// place and the focus are the application's.
+#pragma once
+
+#include "tui/console/grid.h"
+#include "tui/console/keys.h"
+#include "tui/console/screen.h"
+#include "tui/console/theme.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace conductor::console {
+
+class Pane {
+public:
+  explicit Pane(int number) : number_(number) {}
+  virtual ~Pane() = default;
+  Pane(const Pane&) = delete;
+  Pane& operator=(const Pane&) = delete;
+
+  int number() const { return number_; }
+  virtual std::string title() const = 0;            ///< "web-1: vim"; may hold bytes of a child
+  virtual std::string status() const { return {}; } ///< a word or two at the right end of the frame
+  /// `whole`: draw every cell; otherwise what changed since the last time is enough.
+  virtual void draw(Canvas canvas, const Theme& theme, bool focused, bool whole) = 0;
+  virtual std::optional<CursorPlace> cursor() const { return std::nullopt; } ///< relative to the inside
+  /// False when the key means nothing to it.
+  virtual bool key(const Key& key) = 0;
+  virtual void resize(int /*rows*/, int /*columns*/) {}
+  /// Does every key but the prefix belong to it (a shell)?
+  virtual bool takes_all_keys() const { return false; }
+  /// Is something running in it that the user would miss?
+  virtual bool busy() const { return false; }
+  virtual bool over() const { return false; } ///< may be closed without asking, by itself
+  virtual void focus(bool /*on*/) {}
+  /// Text for the hint line while it has the focus.
+  virtual std::string hints() const = 0;
+
+  bool dirty = true; ///< has something to draw
+  int unseen = 0;    ///< lines that came while it was hidden
+
+private:
+  int number_;
+};
+
+} // namespace conductor::console

@@ -1,0 +1,74 @@
+// A pane of lines: logs, the steps of an action, an inspection. It stays at "now" until the reader scrolls up, wraps,
+// searches, and keeps its memory bounded by dropping the oldest lines.
+#pragma once
+
+#include "tui/console/editor.h"
+#include "tui/console/pane.h"
+
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace conductor::console {
+
+struct TextLine {
+  std::string text; ///< may hold SGR sequences, which colour it; every other control character is shown
+  Role role = Role::text;
+  int indent = 0; ///< columns that continuation rows are indented by
+};
+
+class TextPane : public Pane {
+public:
+  static constexpr std::size_t most_lines = 20'000, most_bytes = 4U << 20;
+
+  TextPane(int number, std::string title) : Pane(number), title_(std::move(title)) {}
+
+  std::string title() const override { return title_; }
+  std::string status() const override;
+  void draw(Canvas canvas, const Theme& theme, bool focused, bool whole) override;
+  std::optional<CursorPlace> cursor() const override;
+  bool key(const Key& key) override;
+  void resize(int rows, int columns) override;
+  std::string hints() const override;
+
+  void add(TextLine line);
+  /// Bytes of a stream: cut into lines; the last one may still be growing.
+  void add_bytes(std::string_view bytes, Role role = Role::text);
+  void clear();
+  std::size_t lines() const { return lines_.size(); }
+  std::uint64_t total() const { return dropped_ + lines_.size(); }
+  /// Changes line `index`, counted over all lines ever added; nothing when it was dropped already.
+  void set_line(std::uint64_t index, TextLine line);
+  void follow(bool on);
+
+protected:
+  void set_title(std::string title) { title_ = std::move(title); }
+
+private:
+  struct Row {
+    std::size_t line;
+    std::size_t begin, end; ///< bytes
+    bool first;
+  };
+  int rows_of(const TextLine& line) const;
+  void drop_old();
+  void scroll(int rows);
+  void search(bool forward);
+  std::vector<Row> visible_rows() const;
+  void draw_row(Canvas canvas, int y, const Row& row, const Theme& theme) const;
+
+  std::string title_;
+  std::deque<TextLine> lines_;
+  std::size_t bytes_ = 0;
+  std::uint64_t dropped_ = 0;
+  bool growing_ = false, following_ = true, wrap_ = true, searching_ = false;
+  std::uint64_t top_ = 0; ///< line at the top when not following, counted over all lines
+  int top_row_ = 0;       ///< row within it
+  int rows_ = 1, columns_ = 80;
+  int shift_ = 0; ///< columns scrolled to the right when not wrapping
+  std::string pattern_;
+  LineEditor search_;
+};
+
+} // namespace conductor::console
