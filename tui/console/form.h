@@ -1,0 +1,69 @@
+// Forms: fields that complete names and check as you type, and under them the command line that does the same.
+#pragma once
+
+#include "tui/console/editor.h"
+#include "tui/console/overlay.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace conductor::console {
+
+struct Field {
+  std::string label, help;
+  /// What is wrong with the text; empty: nothing.
+  std::function<std::string(const std::string&)> check = {};
+  /// Texts that it could become; the first that begins with what is typed is offered.
+  std::function<std::vector<std::string>(const std::string&)> complete = {};
+  bool required = false;
+  std::string value = {};
+};
+
+class FormOverlay : public Overlay {
+public:
+  /// Arguments of `conductor` for the values, in the order of the fields.
+  using MakeArguments = std::function<std::vector<std::string>(const std::vector<std::string>&)>;
+  using Submit = std::function<void(std::vector<std::string> arguments, const std::vector<std::string>& values)>;
+
+  FormOverlay(std::string title, std::string verb, std::vector<Field> fields, MakeArguments make, Submit submit);
+  void draw(Canvas screen, const Theme& theme) override;
+  bool key(const Key& key) override;
+  std::optional<CursorPlace> cursor() const override { return cursor_; }
+  std::string hints() const override;
+
+  std::vector<std::string> values() const;
+  /// The first complaint, or empty: what stops Enter.
+  std::string complaint() const;
+
+private:
+  std::string suggestion(std::size_t field) const;
+  std::string complaint_of(std::size_t field) const;
+  void move(int by);
+
+  std::string title_, verb_;
+  std::vector<Field> fields_;
+  std::vector<LineEditor> editors_;
+  MakeArguments make_;
+  Submit submit_;
+  std::size_t current_ = 0;
+  bool tried_ = false;
+  std::optional<CursorPlace> cursor_;
+};
+
+/// Words as a shell would cut them: blanks separate, quotes and backslashes hold together. Nothing for an open quote.
+std::optional<std::vector<std::string>> split_words(std::string_view text);
+/// Files and directories that begin like `typed`, directories with a slash behind.
+std::vector<std::string> complete_path(const std::string& typed);
+
+/// What the forms ask of the world.
+struct FormWorld {
+  std::vector<std::string> images;     ///< names of images, for completion
+  std::vector<std::string> containers; ///< names that are taken
+};
+std::vector<Field> build_fields(const FormWorld& world);
+std::vector<std::string> build_arguments(const std::vector<std::string>& values);
+std::vector<Field> run_fields(const FormWorld& world);
+std::vector<std::string> run_arguments(const std::vector<std::string>& values);
+
+} // namespace conductor::console
