@@ -8,7 +8,8 @@ namespace conductor::console {
 
 using Named = terminal::Key;
 
-FormOverlay::FormOverlay(std::string title, std::string verb, std::vector<Field> fields, MakeArguments make, Submit submit)
+FormOverlay::FormOverlay(std::string title, std::string verb, std::vector<Field> fields, MakeArguments make,
+                         Submit submit)
     : title_(std::move(title)), verb_(std::move(verb)), fields_(std::move(fields)), editors_(fields_.size()),
       make_(std::move(make)), submit_(std::move(submit))
 {
@@ -65,7 +66,8 @@ void FormOverlay::draw(Canvas screen, const Theme& theme)
     const int typed = text_width(editors_[i].text());
     if (here) {
       if (const auto offer = suggestion(i); !offer.empty() && typed < room)
-        inside.print(y, column + typed, offer.substr(editors_[i].text().size()), theme.style(Role::muted, Role::input), room - typed);
+        inside.print(y, column + typed, offer.substr(editors_[i].text().size()), theme.style(Role::muted, Role::input),
+                     room - typed);
       cursor_ = CursorPlace{inside.area().row + y, inside.area().column + editors_[i].cursor_column(column, room)};
     }
   }
@@ -74,13 +76,17 @@ void FormOverlay::draw(Canvas screen, const Theme& theme)
   const bool show = !wrong.empty() && (tried_ || !editors_[current_].text().empty());
   const std::string elsewhere = tried_ && !show ? complaint() : std::string{};
   if (show || !elsewhere.empty())
-    inside.print(y, 0, show ? fields_[current_].label + ": " + wrong : elsewhere, theme.style(Role::bad, Role::overlay));
-  else inside.print(y, 0, fields_[current_].help, muted);
+    inside.print(y, 0, show ? fields_[current_].label + ": " + wrong : elsewhere,
+                 theme.style(Role::bad, Role::overlay));
+  else
+    inside.print(y, 0, fields_[current_].help, muted);
   // The same as a line for the shell, so that the form teaches the command.
   const std::string line = command_line(make_(values()));
   inside.print(++y, 0, "$ ", muted);
   const int end = inside.print(y, 2, line, theme.style(Role::accent, Role::overlay));
-  if (end - 2 < text_width(line)) inside.print(++y, 2, std::string_view{line}.substr(static_cast<std::size_t>(end - 2)), theme.style(Role::accent, Role::overlay));
+  if (end - 2 < text_width(line))
+    inside.print(++y, 2, std::string_view{line}.substr(static_cast<std::size_t>(end - 2)),
+                 theme.style(Role::accent, Role::overlay));
 }
 
 void FormOverlay::move(int by)
@@ -105,15 +111,24 @@ bool FormOverlay::key(const Key& key)
   }
   const bool at_end = editor.cursor_column(0, 100000) == text_width(editor.text());
   const std::string offer = suggestion(current_);
-  if (key.is(Named::tab) && !key.modifiers.shift && !offer.empty() && at_end && !editor.text().empty()) editor.set(offer);
-  else if (key.is(Named::right) && at_end && !offer.empty()) editor.set(offer);
-  else if (key.is(Named::tab)) move(key.modifiers.shift ? -1 : 1);
-  else if (key.is(Named::down)) move(1);
-  else if (key.is(Named::up)) move(-1);
-  else editor.key(key);
+  if (key.is(Named::tab) && !key.modifiers.shift && !offer.empty() && at_end && !editor.text().empty())
+    editor.set(offer);
+  else if (key.is(Named::right) && at_end && !offer.empty())
+    editor.set(offer);
+  else if (key.is(Named::tab))
+    move(key.modifiers.shift ? -1 : 1);
+  else if (key.is(Named::down))
+    move(1);
+  else if (key.is(Named::up))
+    move(-1);
+  else
+    editor.key(key);
   return false;
 }
 
-std::string FormOverlay::hints() const { return "Enter " + verb_ + "  Tab completes, next field  Up Down fields  Esc cancels"; }
+std::string FormOverlay::hints() const
+{
+  return "Enter " + verb_ + "  Tab completes, next field  Up Down fields  Esc cancels";
+}
 
 } // namespace conductor::console

@@ -16,13 +16,13 @@
 namespace conductor::console {
 namespace {
 
-template <class Check> std::string complaint_from(Check&& check)
+template <class Check>
+std::string complaint_from(Check&& check)
 {
   try {
     check();
     return {};
-  }
-  catch (const Error& error) {
+  } catch (const Error& error) {
     std::string text{error.sentence()};
     if (!error.hint().empty()) text += " (" + std::string{error.hint()} + ")";
     return text;
@@ -54,7 +54,8 @@ std::string check_size(const std::string& text)
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string_view unit{end, static_cast<std::size_t>(text.data() + text.size() - end)};
   constexpr std::string_view units = "kKmMgGtT";
-  const bool good = error == std::errc{} && number > 0 && (unit.empty() || (unit.size() == 1 && units.find(unit[0]) != std::string_view::npos));
+  const bool good = error == std::errc{} && number > 0 &&
+                    (unit.empty() || (unit.size() == 1 && units.find(unit[0]) != std::string_view::npos));
   return good ? std::string{} : "a size is a number with K, M or G behind: 256M";
 }
 
@@ -124,23 +125,22 @@ std::optional<std::vector<std::string>> split_words(std::string_view text)
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quote != 0) {
-      if (c == quote) quote = 0;
-      else if (c == '\\' && quote == '"' && i + 1 < text.size()) word += text[++i];
-      else word += c;
-    }
-    else if (c == '\'' || c == '"') {
+      if (c == quote)
+        quote = 0;
+      else if (c == '\\' && quote == '"' && i + 1 < text.size())
+        word += text[++i];
+      else
+        word += c;
+    } else if (c == '\'' || c == '"') {
       quote = c;
       inside = true;
-    }
-    else if (c == '\\' && i + 1 < text.size()) {
+    } else if (c == '\\' && i + 1 < text.size()) {
       word += text[++i];
       inside = true;
-    }
-    else if (c == ' ' || c == '\t') {
+    } else if (c == ' ' || c == '\t') {
       if (inside) words.push_back(std::exchange(word, {}));
       inside = false;
-    }
-    else {
+    } else {
       word += c;
       inside = true;
     }
@@ -174,17 +174,27 @@ std::vector<std::string> complete_path(const std::string& typed)
 
 std::vector<Field> build_fields(const FormWorld& world)
 {
-  const std::string guess = access("Conductorfile", R_OK) == 0 ? "Conductorfile" : access("Dockerfile", R_OK) == 0 ? "Dockerfile" : "";
+  const std::string guess = access("Conductorfile", R_OK) == 0 ? "Conductorfile"
+                            : access("Dockerfile", R_OK) == 0  ? "Dockerfile"
+                                                               : "";
   return {
-      {.label = "name", .help = "what the image will be called: web, or web:2",
+      {.label = "name",
+       .help = "what the image will be called: web, or web:2",
        .check = [](const std::string& text) { return complaint_from([&] { normal_reference(text); }); },
        .complete = [images = world.images](const std::string& typed) { return beginning_with(images, typed); },
        .required = true},
-      {.label = "file", .help = "the build file; its directory is what COPY can reach",
-       .check = check_file, .complete = complete_path, .required = true, .value = guess},
+      {.label = "file",
+       .help = "the build file; its directory is what COPY can reach",
+       .check = check_file,
+       .complete = complete_path,
+       .required = true,
+       .value = guess},
       {.label = "arguments", .help = "values for ARG, separated by blanks: VERSION=3 MODE=fast", .check = check_pairs},
       {.label = "target", .help = "stop at this stage of the file"},
-      {.label = "fresh", .help = "yes: run every step again, whatever was built before", .check = check_yes_no, .value = "no"},
+      {.label = "fresh",
+       .help = "yes: run every step again, whatever was built before",
+       .check = check_yes_no,
+       .value = "no"},
   };
 }
 
@@ -201,21 +211,30 @@ std::vector<std::string> build_arguments(const std::vector<std::string>& values)
 std::vector<Field> run_fields(const FormWorld& world)
 {
   return {
-      {.label = "image", .help = "what it is made from: one of the images here, or a base such as busybox or debian:bookworm",
+      {.label = "image",
+       .help = "what it is made from: one of the images here, or a base such as busybox or debian:bookworm",
        .check = [](const std::string& text) { return complaint_from([&] { normal_reference(text); }); },
        .complete = [images = world.images](const std::string& typed) { return beginning_with(images, typed); },
        .required = true},
-      {.label = "name", .help = "what the container will be called; empty: one is chosen",
-       .check = [taken = world.containers](const std::string& text) {
-         if (std::find(taken.begin(), taken.end(), text) != taken.end()) return std::string{"a container is called that already"};
-         return complaint_from([&] { check_name(text, "container"); });
-       }},
+      {.label = "name",
+       .help = "what the container will be called; empty: one is chosen",
+       .check =
+           [taken = world.containers](const std::string& text) {
+             if (std::find(taken.begin(), taken.end(), text) != taken.end())
+               return std::string{"a container is called that already"};
+             return complaint_from([&] { check_name(text, "container"); });
+           }},
       {.label = "command", .help = "what runs in it; empty: the image's command, or a shell", .check = check_words},
-      {.label = "terminal", .help = "yes: the command gets a terminal, as a shell wants it", .check = check_yes_no, .value = "yes"},
+      {.label = "terminal",
+       .help = "yes: the command gets a terminal, as a shell wants it",
+       .check = check_yes_no,
+       .value = "yes"},
       {.label = "memory", .help = "the most it may use: 256M", .check = check_size},
       {.label = "cpus", .help = "how many processors it may keep busy: 0.5", .check = check_cpus},
       {.label = "pids", .help = "how many processes it may have", .check = check_count},
-      {.label = "volumes", .help = "directories of the host, separated by blanks: /srv/data:/data /etc/x:/x:ro", .check = check_volumes},
+      {.label = "volumes",
+       .help = "directories of the host, separated by blanks: /srv/data:/data /etc/x:/x:ro",
+       .check = check_volumes},
       {.label = "environment", .help = "separated by blanks: MODE=test NAME='two words'", .check = check_pairs},
   };
 }

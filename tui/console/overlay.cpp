@@ -38,7 +38,8 @@ void ReadOverlay::draw(Canvas screen, const Theme& theme)
     right = std::max(right, line.right.empty() ? text_width(line.left) - left : text_width(line.right));
   }
   left = std::min(left, screen.columns() / 3);
-  Canvas inside = draw_box(screen, theme, static_cast<int>(lines_.size()), left + 2 + right, title_, theme.ascii_borders());
+  Canvas inside =
+      draw_box(screen, theme, static_cast<int>(lines_.size()), left + 2 + right, title_, theme.ascii_borders());
   room_ = inside.rows();
   const int most = std::max(static_cast<int>(lines_.size()) - room_, 0);
   if (from_end_) top_ = most;
@@ -55,18 +56,26 @@ void ReadOverlay::draw(Canvas screen, const Theme& theme)
     inside.print(y, 0, cut_text(line.left, left), line.role == Role::overlay ? key : style, left);
     inside.print(y, left + 2, line.right, style);
   }
-  if (top_ < most) screen.print_right((screen.rows() + room_) / 2, (screen.columns() + inside.columns()) / 2, " more below ", theme.style(Role::overlay_title));
+  if (top_ < most)
+    screen.print_right((screen.rows() + room_) / 2, (screen.columns() + inside.columns()) / 2, " more below ",
+                       theme.style(Role::overlay_title));
 }
 
 bool ReadOverlay::key(const Key& key)
 {
   if (key.is(Named::escape) || key.is(U'q') || key.is(U'?') || key.is(U'M') || key.is(Named::enter)) return true;
-  if (key.is(U'j') || key.is(Named::down)) ++top_;
-  else if (key.is(U'k') || key.is(Named::up)) --top_;
-  else if (key.is(Named::page_down) || key.is_control(U'd') || key.is(U' ')) top_ += room_ / 2;
-  else if (key.is(Named::page_up) || key.is_control(U'u')) top_ -= room_ / 2;
-  else if (key.is(U'g') || key.is(Named::home)) top_ = 0;
-  else if (key.is(U'G') || key.is(Named::end)) from_end_ = true;
+  if (key.is(U'j') || key.is(Named::down))
+    ++top_;
+  else if (key.is(U'k') || key.is(Named::up))
+    --top_;
+  else if (key.is(Named::page_down) || key.is_control(U'd') || key.is(U' '))
+    top_ += room_ / 2;
+  else if (key.is(Named::page_up) || key.is_control(U'u'))
+    top_ -= room_ / 2;
+  else if (key.is(U'g') || key.is(Named::home))
+    top_ = 0;
+  else if (key.is(U'G') || key.is(Named::end))
+    from_end_ = true;
   top_ = std::max(top_, 0);
   return false;
 }
@@ -86,7 +95,8 @@ void ConfirmOverlay::draw(Canvas screen, const Theme& theme)
   }
   // Marks around the chosen one, so that it is not told by colour alone.
   const auto button = [&](int column, const std::string& text, bool on, Role role) {
-    return inside.print(y, column, on ? "[>" + text + "<]" : "[ " + text + " ]", on ? theme.style(role) : theme.style(Role::overlay));
+    return inside.print(y, column, on ? "[>" + text + "<]" : "[ " + text + " ]",
+                        on ? theme.style(role) : theme.style(Role::overlay));
   };
   const int next = button(0, "Cancel", !chosen_, Role::selected);
   button(next + 2, verb_, chosen_, Role::danger);
@@ -104,7 +114,8 @@ bool ConfirmOverlay::key(const Key& key)
     return !chosen_ || word_.empty() || word_ == typed_;
   }
   if (key.is(Named::backspace) && !typed_.empty()) typed_.pop_back();
-  if (key.kind == Key::Kind::text && key.character >= U'0' && key.character <= U'9' && typed_.size() < 8) typed_ += static_cast<char>(key.character);
+  if (key.kind == Key::Kind::text && key.character >= U'0' && key.character <= U'9' && typed_.size() < 8)
+    typed_ += static_cast<char>(key.character);
   return false;
 }
 
@@ -151,16 +162,18 @@ bool ChooseOverlay::key(const Key& key)
   if (key.is(Named::enter)) {
     if (found.empty()) return false;
     // A copy: what it does may replace this overlay.
-    const auto then = found[static_cast<std::size_t>(std::clamp(selected_, 0, static_cast<int>(found.size()) - 1))]->then;
+    const auto then =
+        found[static_cast<std::size_t>(std::clamp(selected_, 0, static_cast<int>(found.size()) - 1))]->then;
     then();
     return true;
   }
-  if (key.is(Named::down) || key.is(Named::tab) || key.is_control(U'n')) ++selected_;
-  else if (key.is(Named::up) || key.is_control(U'p')) --selected_;
+  if (key.is(Named::down) || key.is(Named::tab) || key.is_control(U'n'))
+    ++selected_;
+  else if (key.is(Named::up) || key.is_control(U'p'))
+    --selected_;
   else if (key.is(Named::backspace)) {
     if (!typed_.empty()) typed_.pop_back();
-  }
-  else if (key.kind == Key::Kind::text && !key.modifiers.alt && !key.modifiers.control && key.character < 0x7F) {
+  } else if (key.kind == Key::Kind::text && !key.modifiers.alt && !key.modifiers.control && key.character < 0x7F) {
     typed_ += static_cast<char>(key.character);
     selected_ = 0;
   }

@@ -52,8 +52,10 @@ private:
 class ConfirmOverlay : public Overlay {
 public:
   /// `word`: what must be typed for a dangerous bulk ("7"), or empty.
-  ConfirmOverlay(std::string title, std::vector<std::string> lines, std::string verb, std::function<void()> then, std::string word = {})
-      : title_(std::move(title)), lines_(std::move(lines)), verb_(std::move(verb)), then_(std::move(then)), word_(std::move(word))
+  ConfirmOverlay(std::string title, std::vector<std::string> lines, std::string verb, std::function<void()> then,
+                 std::string word = {})
+      : title_(std::move(title)), lines_(std::move(lines)), verb_(std::move(verb)), then_(std::move(then)),
+        word_(std::move(word))
   {}
   void draw(Canvas screen, const Theme& theme) override;
   bool key(const Key& key) override;
@@ -75,7 +77,8 @@ public:
     std::string key, label, help;
     std::function<void()> then;
   };
-  ChooseOverlay(std::string title, std::vector<Choice> choices) : title_(std::move(title)), choices_(std::move(choices)) {}
+  ChooseOverlay(std::string title, std::vector<Choice> choices) : title_(std::move(title)), choices_(std::move(choices))
+  {}
   void draw(Canvas screen, const Theme& theme) override;
   bool key(const Key& key) override;
   std::optional<CursorPlace> cursor() const override { return cursor_; }

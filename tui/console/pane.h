@@ -34,12 +34,14 @@ public:
   /// Is something running in it that the user would miss?
   virtual bool busy() const { return false; }
   virtual bool over() const { return false; } ///< may be closed without asking, by itself
+  virtual void turn() {}                      ///< the turn that `again` asked for
   virtual void focus(bool /*on*/) {}
   /// Text for the hint line while it has the focus.
   virtual std::string hints() const = 0;
 
-  bool dirty = true; ///< has something to draw
-  int unseen = 0;    ///< lines that came while it was hidden
+  bool dirty = true;  ///< has something to draw
+  bool again = false; ///< wants another turn without waiting for a descriptor
+  int unseen = 0;     ///< lines that came while it was hidden
 
 private:
   int number_;

@@ -122,9 +122,11 @@ std::string reason_text(const ContainerPicture& container, std::int64_t now_ns)
   const Status& status = container.status();
   if (container.state == State::created) return "never started";
   if (container.state != State::exited) return {};
-  std::string text = status.oom_killed && status.exit_code == 137 ? "exit 137: out of memory" : fmt::format("exit {}", status.exit_code);
+  std::string text = status.oom_killed && status.exit_code == 137 ? "exit 137: out of memory"
+                                                                  : fmt::format("exit {}", status.exit_code);
   if (!container.why.empty()) text += ": " + container.why;
-  if (status.finished_ns > 0) text += ", " + ago_text(static_cast<std::uint64_t>(seconds_since(status.finished_ns, now_ns)));
+  if (status.finished_ns > 0)
+    text += ", " + ago_text(static_cast<std::uint64_t>(seconds_since(status.finished_ns, now_ns)));
   return text;
 }
 
@@ -137,7 +139,8 @@ std::vector<ContainerRow> container_rows(const Snapshot& snapshot, const ListWis
   for (const ContainerPicture& each : snapshot.containers) {
     const auto state = static_cast<std::size_t>(each.state);
     ContainerRow row{.id = each.spec().id, .name = each.spec().name, .image = short_image(each.spec().image)};
-    if (!filter.empty() && lower(row.name + " " + row.image + " " + std::string{state_name(each.state)}).find(filter) == std::string::npos)
+    if (!filter.empty() &&
+        lower(row.name + " " + row.image + " " + std::string{state_name(each.state)}).find(filter) == std::string::npos)
       continue;
     row.picture = &each;
     row.state = letters[state];
@@ -154,8 +157,7 @@ std::vector<ContainerRow> container_rows(const Snapshot& snapshot, const ListWis
         row.rx = rate_text(each.figures.rx_rate);
         row.tx = rate_text(each.figures.tx_rate);
       }
-    }
-    else {
+    } else {
       row.reason = reason_text(each, snapshot.time_ns);
       if (each.state == State::exited && each.status().exit_code != 0) row.state_role = Role::bad;
     }
@@ -182,7 +184,8 @@ std::vector<ContainerRow> container_rows(const Snapshot& snapshot, const ListWis
     }
     return a.name < b.name;
   };
-  std::stable_sort(rows.begin(), rows.end(), [&](const auto& a, const auto& b) { return wish.reverse ? less(b, a) : less(a, b); });
+  std::stable_sort(rows.begin(), rows.end(),
+                   [&](const auto& a, const auto& b) { return wish.reverse ? less(b, a) : less(a, b); });
   return rows;
 }
 
@@ -195,16 +198,27 @@ std::vector<Column> container_columns(int columns, bool work, int longest_name, 
   };
   // In the order of the screen; name and image take what is left.
   const int name = std::clamp(longest_name, 4, 24), image = std::clamp(longest_image, 5, 22);
-  std::vector<Plan> plan{{What::name, std::min(name, 10), 0}, {What::image, std::min(image, 12), 4}, {What::up, 6, 5}, {What::cpu, 5, 1},
-                         {What::graph, work ? 8 : 15, 3},      {What::memory, 5, 2},                   {What::pids, 4, 6}, {What::rx, 5, 7}, {What::tx, 5, 8}};
-  if (work) std::erase_if(plan, [](const Plan& each) { return each.what == What::image || each.what == What::up || each.what == What::pids || each.what == What::tx; });
+  std::vector<Plan> plan{{What::name, std::min(name, 10), 0},
+                         {What::image, std::min(image, 12), 4},
+                         {What::up, 6, 5},
+                         {What::cpu, 5, 1},
+                         {What::graph, work ? 8 : 15, 3},
+                         {What::memory, 5, 2},
+                         {What::pids, 4, 6},
+                         {What::rx, 5, 7},
+                         {What::tx, 5, 8}};
+  if (work)
+    std::erase_if(plan, [](const Plan& each) {
+      return each.what == What::image || each.what == What::up || each.what == What::pids || each.what == What::tx;
+    });
   const auto used = [&] {
     int sum = -1;
     for (const Plan& each : plan) sum += each.width + 1;
     return sum;
   };
   while (plan.size() > 1 && used() > columns) {
-    const auto worst = std::max_element(plan.begin(), plan.end(), [](const Plan& a, const Plan& b) { return a.priority < b.priority; });
+    const auto worst = std::max_element(plan.begin(), plan.end(),
+                                        [](const Plan& a, const Plan& b) { return a.priority < b.priority; });
     plan.erase(worst);
   }
   int left = std::max(columns - used(), 0);
@@ -228,7 +242,8 @@ std::vector<Column> container_columns(int columns, bool work, int longest_name, 
 
 std::string_view column_title(Column::What what)
 {
-  constexpr std::array<std::string_view, 9> titles{"NAME", "IMAGE", "UP", "CPU%", "last 60 s", "MEM", "PIDS", "RX/s", "TX/s"};
+  constexpr std::array<std::string_view, 9> titles{"NAME", "IMAGE", "UP",   "CPU%", "last 60 s",
+                                                   "MEM",  "PIDS",  "RX/s", "TX/s"};
   return titles[static_cast<std::size_t>(what)];
 }
 
@@ -238,9 +253,12 @@ std::vector<ImageRow> image_rows(const Snapshot& snapshot)
   if (!snapshot.images) return rows;
   for (const ImagePicture& each : *snapshot.images) {
     std::string used;
-    if (each.used_by.size() == 1) used = each.used_by[0];
-    else if (!each.used_by.empty()) used = std::to_string(each.used_by.size());
-    for (const auto& name : each.image.names) rows.push_back({each.image.id, short_image(name), size_text(each.size_bytes), used});
+    if (each.used_by.size() == 1)
+      used = each.used_by[0];
+    else if (!each.used_by.empty())
+      used = std::to_string(each.used_by.size());
+    for (const auto& name : each.image.names)
+      rows.push_back({each.image.id, short_image(name), size_text(each.size_bytes), used});
   }
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.tag < b.tag; });
   return rows;
@@ -262,7 +280,8 @@ std::vector<EventRow> event_rows(const Snapshot& snapshot)
   if (!snapshot.events) return rows;
   for (auto each = snapshot.events->rbegin(); each != snapshot.events->rend(); ++each) {
     const std::string outcome = each->outcome == "done" ? "" : " " + each->outcome;
-    const bool bad = each->outcome.starts_with("failed") || (each->outcome.starts_with("exit ") && each->outcome != "exit 0");
+    const bool bad =
+        each->outcome.starts_with("failed") || (each->outcome.starts_with("exit ") && each->outcome != "exit 0");
     rows.push_back({clock_text(each->time_ns, true), each->name, each->verb + outcome, bad});
   }
   return rows;
@@ -273,7 +292,8 @@ std::vector<ProcessRow> process_rows(const Details& details, bool ascii)
   std::map<int, std::vector<const ProcessInfo*>> children;
   std::set<int> pids;
   for (const auto& each : details.processes) pids.insert(each.pid);
-  for (const auto& each : details.processes) children[pids.contains(each.ppid) && each.ppid != each.pid ? each.ppid : 0].push_back(&each);
+  for (const auto& each : details.processes)
+    children[pids.contains(each.ppid) && each.ppid != each.pid ? each.ppid : 0].push_back(&each);
   std::vector<ProcessRow> rows;
   const auto add = [&](const auto& self, int parent, const std::string& branch) -> void {
     const auto found = children.find(parent);
@@ -297,13 +317,18 @@ std::vector<ProcessRow> process_rows(const Details& details, bool ascii)
 std::pair<std::string, std::string> title_texts(const Snapshot& snapshot, bool read_only, int columns)
 {
   std::size_t up = 0;
-  for (const auto& each : snapshot.containers) up += each.state == State::running || each.state == State::paused ? 1 : 0;
+  for (const auto& each : snapshot.containers)
+    up += each.state == State::running || each.state == State::paused ? 1 : 0;
   const HostPicture& host = snapshot.host;
   std::string left = fmt::format(" conductor {}   {} up / {}", host.name, up, snapshot.containers.size());
   const std::string cpu = fmt::format("   cpu {:.0f}% of {}", host.cpu_percent, host.cpus);
-  const std::string memory = fmt::format("   mem {}/{}", size_text(host.memory_used_bytes), size_text(host.memory_total_bytes));
-  const std::string right = std::string{read_only ? "read-only" : "rw"} + "  " + clock_text(snapshot.time_ns, false) + " ";
-  const auto room = [&](const std::string& more) { return static_cast<int>(left.size() + more.size() + right.size()) + 2 <= columns; };
+  const std::string memory =
+      fmt::format("   mem {}/{}", size_text(host.memory_used_bytes), size_text(host.memory_total_bytes));
+  const std::string right =
+      std::string{read_only ? "read-only" : "rw"} + "  " + clock_text(snapshot.time_ns, false) + " ";
+  const auto room = [&](const std::string& more) {
+    return static_cast<int>(left.size() + more.size() + right.size()) + 2 <= columns;
+  };
   if (room(cpu)) left += cpu;
   if (room(memory)) left += memory;
   return {left, static_cast<int>(left.size() + right.size()) <= columns ? right : std::string{}};

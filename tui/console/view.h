@@ -16,11 +16,11 @@ namespace conductor::console {
 
 // ---- figures as people read them
 
-std::string size_text(std::uint64_t bytes);            ///< "0", "840K", "7.8M", "1.1G": at most 5 columns
-std::string rate_text(double bytes_per_second);        ///< the same; "0" below one byte
-std::string percent_text(double percent);              ///< "38.2", "0.0", "212"
-std::string duration_text(std::uint64_t seconds);      ///< "41s", "5m", "2h14m", "3d02h": seconds only below a minute
-std::string ago_text(std::uint64_t seconds);           ///< "now", "3 min ago", "2 h ago"
+std::string size_text(std::uint64_t bytes);       ///< "0", "840K", "7.8M", "1.1G": at most 5 columns
+std::string rate_text(double bytes_per_second);   ///< the same; "0" below one byte
+std::string percent_text(double percent);         ///< "38.2", "0.0", "212"
+std::string duration_text(std::uint64_t seconds); ///< "41s", "5m", "2h14m", "3d02h": seconds only below a minute
+std::string ago_text(std::uint64_t seconds);      ///< "now", "3 min ago", "2 h ago"
 std::string clock_text(std::int64_t realtime_ns, bool with_seconds); ///< local time, "14:02"
 
 /// One character of a graph and its role (graph_1 low ... graph_4 high).

@@ -1,0 +1,259 @@
+#include "tui/console/app.h"
+
+#include "core/base/error.h"
+#include "tui/console/pane_job.h"
+#include "tui/console/pane_terminal.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+namespace conductor::console {
+namespace {
+
+constexpr std::uint64_t frame_us = 16'000, strip_us = 400'000, hold_us = 150'000;
+constexpr std::size_t most_messages = 500, most_jobs = 50;
+
+// Blocked before any thread starts, so that every one of them has them blocked, and read from a descriptor.
+Fd take_signals()
+{
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT, SIGWINCH, SIGCHLD}) sigaddset(&set, signal);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return Fd{signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
+}
+
+Theme first_theme(const Themes& themes, const Options& options, Depth depth)
+{
+  if (!options.theme.empty()) return themes.load(options.theme);
+  return themes.load(depth == Depth::mono ? "mono" : "default");
+}
+
+} // namespace
+
+App::App(Options options)
+    : options_(std::move(options)), signals_(take_signals()),
+      root_(trace_, options_.place.root_path, options_.place.run_path),
+      theme_(first_theme(themes_, options_, screen_.depth())), watch_(options_.place)
+{
+  grid_.resize(screen_.rows(), screen_.columns());
+  loop_.watch(screen_.fd(), EPOLLIN, *this);
+  loop_.watch(signals_.get(), EPOLLIN, *this);
+  loop_.watch(watch_.fd(), EPOLLIN, *this);
+  look_ = {&theme_, theme_.ascii_borders() || !screen_.can().unicode_borders,
+           theme_.ascii_graphs() || !screen_.can().unicode_graphs};
+  if (!screen_.can().notice.empty()) say(Role::warning, screen_.can().notice);
+}
+
+App::~App()
+{
+  // Shells go on without us; verbs that run do too.
+  for (auto& [number, each] : panes_) {
+    if (auto* shell = dynamic_cast<TerminalPane*>(each.get())) {
+      try {
+        shell->leave();
+      } catch (const Error&) {
+        // Its holder is gone or does not answer: nothing is left to hand over.
+      }
+    }
+  }
+  for (auto& job : jobs_) job->release();
+}
+
+int App::run()
+{
+  while (!quit_) {
+    maybe_paint();
+    loop_.wait(timeout_ms());
+    on_time();
+    tend_panes();
+  }
+  return status_;
+}
+
+int App::timeout_ms() const
+{
+  const std::uint64_t now = monotonic_us();
+  std::uint64_t next = UINT64_MAX;
+  const auto at = [&](std::uint64_t time) { next = std::min(next, time); };
+  const bool pane_dirty = std::any_of(
+      panes_.begin(), panes_.end(), [&](const auto& each) { return each.second->dirty && tree_.contains(each.first); });
+  if ((everything_dirty_ || pane_dirty) && screen_.flushed()) at(last_paint_us_ + frame_us);
+  if (keys_.waiting()) at(escape_since_us_ + escape_wait_ms * 1000ULL);
+  if (prefix_ && !strip_) at(prefix_since_us_ + strip_us);
+  for (const auto& [number, each] : panes_) {
+    if (each->again) return 0;
+    if (const auto* shell = dynamic_cast<const TerminalPane*>(each.get()); shell != nullptr && shell->held_since() != 0)
+      at(shell->held_since() + hold_us);
+  }
+  if (next == UINT64_MAX) return -1;
+  return next <= now ? 0 : static_cast<int>((next - now + 999) / 1000);
+}
+
+void App::on_time()
+{
+  const std::uint64_t now = monotonic_us();
+  if (keys_.waiting() && now >= escape_since_us_ + escape_wait_ms * 1000ULL) {
+    keys_.expire();
+    while (auto key = keys_.next()) on_key(*key);
+  }
+  if (prefix_ && !strip_ && now >= prefix_since_us_ + strip_us) {
+    strip_ = true;
+    redraw();
+  }
+  for (auto& [number, each] : panes_) {
+    if (std::exchange(each->again, false)) each->turn();
+    if (auto* shell = dynamic_cast<TerminalPane*>(each.get());
+        shell != nullptr && shell->held_since() != 0 && now >= shell->held_since() + hold_us)
+      shell->stop_holding();
+  }
+}
+
+void App::maybe_paint()
+{
+  if (!screen_.flushed()) {
+    if (!screen_.flush()) quit_ = true;
+    // Whoever cannot take the last frame gets no new one; the poll says when.
+    loop_.watch(screen_.fd(), EPOLLIN | (screen_.flushed() ? 0U : static_cast<unsigned>(EPOLLOUT)), *this);
+    if (!screen_.flushed()) return;
+  }
+  const bool pane_dirty = std::any_of(
+      panes_.begin(), panes_.end(), [&](const auto& each) { return each.second->dirty && tree_.contains(each.first); });
+  if (!everything_dirty_ && !pane_dirty) return;
+  const std::uint64_t now = monotonic_us();
+  if (now < last_paint_us_ + frame_us) return;
+  last_paint_us_ = now;
+  compose();
+  screen_.paint(grid_, cursor());
+  if (screen_.flushed()) return;
+  if (!screen_.flush()) quit_ = true;
+  if (!screen_.flushed()) loop_.watch(screen_.fd(), EPOLLIN | EPOLLOUT, *this);
+}
+
+void App::ready(int fd, std::uint32_t)
+{
+  if (fd == screen_.fd())
+    read_terminal();
+  else if (fd == signals_.get())
+    read_signals();
+  else if (fd == watch_.fd())
+    take_world();
+}
+
+void App::read_terminal()
+{
+  bool gone = false;
+  const std::string bytes = screen_.read(gone);
+  if (gone) {
+    quit_ = true;
+    return;
+  }
+  if (bytes.empty()) return;
+  keys_.feed(bytes);
+  while (auto key = keys_.next()) on_key(*key);
+  if (keys_.waiting()) escape_since_us_ = monotonic_us();
+}
+
+void App::read_signals()
+{
+  signalfd_siginfo info{};
+  while (read(signals_.get(), &info, sizeof info) == sizeof info) {
+    switch (info.ssi_signo) {
+    case SIGTERM:
+    case SIGINT:
+    case SIGHUP:
+      quit_ = true;
+      status_ = 128 + static_cast<int>(info.ssi_signo);
+      break;
+    case SIGTSTP: suspend(); break;
+    case SIGWINCH:
+    case SIGCONT: resized(); break;
+    default: break;
+    }
+  }
+}
+
+void App::suspend()
+{
+  screen_.leave();
+  // SIGSTOP, since SIGTSTP is blocked; the shell that started us sees the same.
+  kill(0, SIGSTOP);
+  screen_.enter();
+  resized();
+  redraw();
+}
+
+void App::resized()
+{
+  screen_.update_size();
+  if (grid_.rows() != screen_.rows() || grid_.columns() != screen_.columns())
+    grid_.resize(screen_.rows(), screen_.columns());
+  place_panes();
+  redraw();
+}
+
+void App::take_world()
+{
+  World world = watch_.take();
+  if (!world.problem.empty() && world.problem != world_.problem) say(Role::bad, world.problem);
+  if (updates_paused_ && world_.snapshot) return;
+  world_ = std::move(world);
+  if (!world_.snapshot) return;
+  rebuild_rows();
+  redraw();
+}
+
+void App::say(Role role, std::string text)
+{
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  messages_.push_back({now.tv_sec * 1'000'000'000LL + now.tv_nsec, role, std::move(text)});
+  if (messages_.size() > most_messages) messages_.pop_front();
+  redraw();
+}
+
+Job& App::start_job(std::string title, std::vector<std::string> arguments, Finish finish)
+{
+  // Old ones that are over make room; their steps are forgotten.
+  if (jobs_.size() >= most_jobs) {
+    const auto over = std::find_if(jobs_.begin(), jobs_.end(), [](const auto& job) { return !job->running(); });
+    if (over != jobs_.end()) jobs_.erase(over);
+  }
+  const int number = next_job_++;
+  jobs_.push_back(std::make_unique<Job>(loop_, *this, number, std::move(title), std::move(arguments)));
+  if (finish) finish_[number] = std::move(finish);
+  redraw();
+  return *jobs_.back();
+}
+
+void App::job_said(Job& job, const Event& event)
+{
+  for (auto& [number, each] : panes_)
+    if (auto* log = dynamic_cast<JobPane*>(each.get()); log != nullptr && log->job() == job.number()) log->said(event);
+}
+
+void App::job_ended(Job& job)
+{
+  for (auto& [number, each] : panes_)
+    if (auto* log = dynamic_cast<JobPane*>(each.get()); log != nullptr && log->job() == job.number()) log->ended(job);
+  const std::string took = " in " + took_text(job.ended_us() - job.began_us());
+  if (job.state() == JobState::done)
+    say(Role::message_good, "ok  " + job.title() + took);
+  else if (job.state() == JobState::cancelled)
+    say(Role::warning, "cancelled  " + job.title() + ", and taken back");
+  else
+    say(Role::message_bad, job.error() + (job.hint().empty() ? "" : "  hint: " + job.hint()));
+  const auto found = finish_.find(job.number());
+  if (found == finish_.end()) return;
+  const Finish finish = std::move(found->second);
+  finish_.erase(found);
+  finish(job);
+}
+
+} // namespace conductor::console

@@ -1,0 +1,374 @@
+// The panes: opening, showing, moving between them, leaving and closing them.
+#include "tui/console/app.h"
+#include "tui/console/pane_job.h"
+#include "tui/console/pane_terminal.h"
+
+#include "core/base/error.h"
+#include "core/store/containers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include <nlohmann/json.hpp>
+
+namespace conductor::console {
+
+using command::Action;
+
+namespace {
+
+constexpr int first_pane_number = 4;
+
+// {"session":"..."} of `exec --session -d`.
+std::string session_of(const Job& job)
+{
+  const auto json = nlohmann::json::parse(job.result(), nullptr, false);
+  return json.is_object() && json.contains("session") && json["session"].is_string()
+             ? json["session"].get<std::string>()
+             : std::string{};
+}
+
+} // namespace
+
+int App::free_number() const
+{
+  int number = first_pane_number;
+  while (panes_.contains(number)) ++number;
+  return number;
+}
+
+Pane* App::pane(int number) const
+{
+  const auto found = panes_.find(number);
+  return found == panes_.end() ? nullptr : found->second.get();
+}
+
+Pane* App::focused_pane() const { return pane(focused_number_); }
+
+void App::place_panes()
+{
+  layout_ = lay_out({.rows = grid_.rows(),
+                     .columns = grid_.columns(),
+                     .work = !tree_.empty(),
+                     .pane_first = focus_ == Area::pane,
+                     .zoomed = zoomed_ && focus_ == Area::pane,
+                     .front = focus_ == Area::pane ? last_list_focus_ : focus_,
+                     .divider = divider_});
+  if (layout_.work.empty()) {
+    redraw();
+    return;
+  }
+  for (const auto& [number, frame] : tree_.rects(layout_.work)) {
+    const Rect inside = (zoomed_ && number == focused_number_ ? layout_.work : frame).inset(1);
+    if (Pane* each = pane(number)) each->resize(inside.rows, inside.columns);
+  }
+  redraw();
+}
+
+void App::show_pane(std::unique_ptr<Pane> fresh, int beside_of, bool beside)
+{
+  const int number = fresh->number();
+  panes_[number] = std::move(fresh);
+  tree_.add(number, beside_of, beside);
+  if (beside_of == 0) tree_.even();
+  focus_pane(number);
+}
+
+void App::bring(int number)
+{
+  if (pane(number) == nullptr) return;
+  if (!tree_.contains(number)) {
+    tree_.add(number, 0, false);
+    tree_.even();
+  }
+  focus_pane(number);
+}
+
+void App::focus_pane(int number)
+{
+  Pane* before = focus_ == Area::pane ? focused_pane() : nullptr;
+  if (before != nullptr && before->number() != number) before->focus(false);
+  if (focus_ != Area::pane) last_list_focus_ = focus_;
+  focus_ = Area::pane;
+  focused_number_ = number;
+  place_panes();
+  if (Pane* here = focused_pane()) here->focus(true);
+}
+
+void App::focus_area(Area area)
+{
+  if (area == Area::pane) {
+    if (focused_pane() != nullptr) bring(focused_number_);
+    return;
+  }
+  if (focus_ == Area::pane && focused_pane() != nullptr) focused_pane()->focus(false);
+  focus_ = last_list_focus_ = area;
+  place_panes();
+}
+
+void App::hide_pane(int number)
+{
+  tree_.remove(number);
+  tree_.even();
+  zoomed_ = false;
+  if (number == focused_number_) {
+    const auto rest = tree_.panes();
+    if (rest.empty()) {
+      focused_number_ = 0;
+      if (focus_ == Area::pane) focus_ = last_list_focus_;
+    } else if (focus_ == Area::pane) {
+      focus_pane(rest.back());
+      return;
+    } else
+      focused_number_ = rest.back();
+  }
+  place_panes();
+}
+
+void App::close_pane(int number)
+{
+  hide_pane(number);
+  panes_.erase(number);
+  place_panes();
+}
+
+// Panes whose shell has ended close by themselves when it ended well; a failure stays to be read.
+void App::tend_panes()
+{
+  for (auto each = panes_.begin(); each != panes_.end();) {
+    const int number = each->first;
+    auto* shell = dynamic_cast<TerminalPane*>((each++)->second.get());
+    if (shell == nullptr) continue;
+    if (std::string text = shell->take_clipboard(); !text.empty())
+      say(Role::warning, shell->place().name + " wanted to put text into the clipboard; that is not allowed");
+    if (!shell->over()) continue;
+    const auto& status = shell->exit_status();
+    const std::string name = shell->place().name;
+    say(Role::message_info, status && status->shell() != 0
+                                ? fmt::format("the shell in {} ended with status {}", name, status->shell())
+                                : "the shell in " + name + " has ended");
+    close_pane(number);
+  }
+}
+
+void App::open_shell(const ContainerRow& row, int beside_of, bool beside)
+{
+  const int number = free_number();
+  const std::string id = row.id;
+  show_pane(std::make_unique<TerminalPane>(number, loop_, SessionPlace{id, row.name, {}}, 24, 80), beside_of, beside);
+  const auto attach = [this, number, id](Job& job) {
+    auto* shell = dynamic_cast<TerminalPane*>(pane(number));
+    if (shell == nullptr) return;
+    if (job.state() != JobState::done) {
+      shell->fail(job.error() + (job.hint().empty() ? "" : " (" + job.hint() + ")"));
+      return;
+    }
+    try {
+      shell->attach(Containers{root_}.run_directory(id).get(), session_of(job));
+    } catch (const Error& error) {
+      shell->fail(std::string{error.sentence()});
+    }
+    if (focus_ == Area::pane && focused_number_ == number) shell->focus(true);
+    redraw();
+  };
+  try {
+    start_job("shell in " + row.name, {"exec", "id:" + id, "-t", "--session", "-d"}, attach);
+  } catch (const Error& error) {
+    if (auto* shell = dynamic_cast<TerminalPane*>(pane(number))) shell->fail(std::string{error.sentence()});
+  }
+}
+
+void App::reattach(const KeptSession& session)
+{
+  const int number = free_number();
+  auto fresh = std::make_unique<TerminalPane>(
+      number, loop_, SessionPlace{session.container, container_name(session.container), session.session}, 24, 80);
+  auto* shell = fresh.get();
+  show_pane(std::move(fresh));
+  try {
+    shell->attach(Containers{root_}.run_directory(session.container).get(), session.session);
+    shell->focus(true);
+  } catch (const Error& error) {
+    shell->fail(std::string{error.sentence()});
+  }
+}
+
+std::vector<KeptSession> App::left_sessions() const
+{
+  std::vector<KeptSession> left;
+  for (const auto& session : world_.sessions) {
+    const bool ours = std::any_of(panes_.begin(), panes_.end(), [&](const auto& each) {
+      const auto* shell = dynamic_cast<const TerminalPane*>(each.second.get());
+      return shell != nullptr && shell->place().session == session.session &&
+             shell->place().container == session.container;
+    });
+    if (!ours) left.push_back(session);
+  }
+  return left;
+}
+
+std::string App::container_name(const std::string& id) const
+{
+  if (world_.snapshot)
+    for (const auto& each : world_.snapshot->containers)
+      if (each.spec().id == id) return each.spec().name;
+  return id.substr(0, 12);
+}
+
+// ---- keys of panels and panes
+
+void App::do_next_panel(const Action&, const Key&)
+{
+  // Round through what there is; where the panes have no room beside the list, they are one stop.
+  std::vector<Area> stops{Area::containers, Area::images, Area::events, Area::details};
+  if (!panes_.empty() || !left_sessions().empty()) stops.push_back(Area::panes);
+  if (!layout_.images.empty() || layout_.step != Step::full) {
+  } else
+    std::erase_if(stops, [](Area area) { return area == Area::images || area == Area::events; });
+  if (!tree_.empty()) stops.push_back(Area::pane);
+  const auto here = std::find(stops.begin(), stops.end(), focus_);
+  focus_area(here == stops.end() || std::next(here) == stops.end() ? stops.front() : *std::next(here));
+}
+
+void App::do_previous_panel(const Action& action, const Key& key)
+{
+  for (int turns = 0; turns < 5; ++turns) do_next_panel(action, key);
+}
+
+void App::do_panel(const Action&, const Key& key)
+{
+  const int number = static_cast<int>(key.character - U'0');
+  constexpr std::array<Area, 3> areas{Area::containers, Area::images, Area::events};
+  if (number >= 1 && number <= 3)
+    focus_area(areas[static_cast<std::size_t>(number - 1)]);
+  else if (pane(number) != nullptr)
+    bring(number);
+  else if (const auto left = left_sessions(); number >= first_pane_number && !left.empty())
+    focus_area(Area::panes);
+}
+
+void App::do_detail(const Action&, const Key&)
+{
+  focus_area(focus_ == Area::details ? Area::containers : Area::details);
+}
+
+void App::do_prefix(const Action&, const Key&)
+{
+  prefix_ = true;
+  strip_ = false;
+  prefix_since_us_ = monotonic_us();
+  redraw();
+}
+
+void App::do_send_prefix(const Action&, const Key& key)
+{
+  if (Pane* here = focus_ == Area::pane ? focused_pane() : nullptr) here->key(key);
+}
+
+void App::do_list(const Action&, const Key&) { focus_area(Area::containers); }
+
+void App::go(PaneTree::Direction direction)
+{
+  if (focus_ != Area::pane) {
+    if (direction == PaneTree::Direction::right && !tree_.empty()) focus_pane(tree_.panes().front());
+    return;
+  }
+  if (const int next = tree_.neighbour(focused_number_, direction, layout_.work); next != 0)
+    focus_pane(next);
+  else if (direction == PaneTree::Direction::left)
+    focus_area(Area::containers);
+}
+
+void App::do_pane_left(const Action&, const Key&) { go(PaneTree::Direction::left); }
+void App::do_pane_right(const Action&, const Key&) { go(PaneTree::Direction::right); }
+void App::do_pane_up(const Action&, const Key&) { go(PaneTree::Direction::up); }
+void App::do_pane_down(const Action&, const Key&) { go(PaneTree::Direction::down); }
+
+void App::split(bool beside)
+{
+  if (options_.read_only) {
+    say(Role::warning, "this console only looks (--read-only)");
+    return;
+  }
+  const auto* shell = dynamic_cast<const TerminalPane*>(focused_pane());
+  const std::string id = shell != nullptr ? shell->place().container : containers_cursor_.selected;
+  const auto row = std::find_if(rows_.begin(), rows_.end(), [&](const auto& each) { return each.id == id; });
+  if (row == rows_.end() || !row->running)
+    say(Role::warning, "a second shell needs a running container");
+  else
+    open_shell(*row, focused_number_, beside);
+}
+
+void App::do_split_side(const Action&, const Key&) { split(true); }
+void App::do_split_below(const Action&, const Key&) { split(false); }
+
+void App::do_zoom(const Action&, const Key&)
+{
+  zoomed_ = !zoomed_;
+  if (focus_ != Area::pane && !tree_.empty())
+    focus_pane(focused_number_ != 0 ? focused_number_ : tree_.panes().front());
+  place_panes();
+}
+
+void App::do_even(const Action&, const Key&)
+{
+  tree_.even();
+  divider_ = 0;
+  place_panes();
+}
+
+void App::do_copy_mode(const Action&, const Key&)
+{
+  if (auto* shell = dynamic_cast<TerminalPane*>(focused_pane())) shell->scroll_mode(!shell->scrolling());
+  redraw();
+}
+
+void App::do_close(const Action&, const Key&)
+{
+  Pane* here = focused_pane();
+  if (here == nullptr) return;
+  const int number = here->number();
+  auto* shell = dynamic_cast<TerminalPane*>(here);
+  if (shell == nullptr || !shell->busy()) {
+    close_pane(number);
+    return;
+  }
+  overlays_.push_back(std::make_unique<ConfirmOverlay>(
+      "end this shell?",
+      std::vector<std::string>{here->title(), "", "What runs in it is hung up. ^G d leaves it running instead."},
+      "end it", [this, number] {
+        if (auto* ending = dynamic_cast<TerminalPane*>(pane(number))) {
+          ending->hang_up();
+          // The pane goes now; a program that ignores the hang-up is found again among the shells that were left.
+          try {
+            ending->leave();
+          } catch (const Error&) {
+          }
+        }
+        close_pane(number);
+      }));
+}
+
+void App::do_leave(const Action&, const Key&)
+{
+  Pane* here = focused_pane();
+  if (here == nullptr) return;
+  const int number = here->number();
+  if (auto* shell = dynamic_cast<TerminalPane*>(here)) {
+    const std::string name = shell->place().name;
+    try {
+      shell->leave();
+      say(Role::message_info, "the shell in " + name + " runs on; the list of panes has it");
+    } catch (const Error& error) {
+      say(Role::message_bad, std::string{error.sentence()});
+    }
+  } else if (dynamic_cast<JobPane*>(here) != nullptr && here->busy()) {
+    hide_pane(number);
+    return;
+  }
+  close_pane(number);
+}
+
+} // namespace conductor::console

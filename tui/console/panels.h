@@ -1,0 +1,37 @@
+// The panels left and right of the divider: rows of the view, drawn in the roles of the theme.
+#pragma once
+
+#include "tui/console/view.h"
+
+#include <string>
+#include <vector>
+
+namespace conductor::console {
+
+/// How to draw: the theme, and whether this terminal shows block elements.
+struct Look {
+  const Theme* theme;
+  bool ascii_borders = false, ascii_graphs = false;
+  Style operator()(Role role) const { return theme->style(role); }
+};
+
+/// A cursor in a list. What is selected is an id, not a place, so that it stays the same when rows move.
+struct ListCursor {
+  std::string selected; ///< id of the row; empty: the first one
+  int top = 0;          ///< first row shown
+  int page = 1;         ///< rows that fit, as of the last drawing
+};
+
+void draw_containers(Canvas canvas, const Look& look, const std::vector<ContainerRow>& rows, ListCursor& cursor,
+                     bool work, bool focused, const std::string& empty);
+void draw_images(Canvas canvas, const Look& look, const std::vector<ImageRow>& rows, const std::string& total,
+                 ListCursor& cursor, bool focused);
+void draw_events(Canvas canvas, const Look& look, const std::vector<EventRow>& rows, int& scrolled, bool focused);
+/// Everything about one container; `work`: the narrow form beside the panes.
+void draw_details(Canvas canvas, const Look& look, const Snapshot& snapshot, const ContainerPicture* container,
+                  bool work, int& scrolled);
+
+/// Keeps the selected row in view.
+void keep_in_view(ListCursor& cursor, int index, int rows, int room);
+
+} // namespace conductor::console
