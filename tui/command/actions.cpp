@@ -14,22 +14,16 @@ constexpr Action screen_actions[] = {
     {Mode::list, "Tab", "next_panel", "next panel", "the next panel"},
     {Mode::list, "Shift-Tab", "previous_panel", "previous panel", "the panel before"},
     {Mode::list, "1 2 3 4 5 6 7 8 9", "panel", "panel", "the panel with that number"},
-    {Mode::list, "h Left", "previous_tab", "tab left", "the detail tab to the left"},
-    {Mode::list, "Right", "next_tab", "tab right", "the detail tab to the right"},
     {Mode::list, "Enter", "detail", "detail", "everything about the selected row"},
     {Mode::list, "Space", "mark", "mark", "marks the row, so that the next action is done to all marked ones"},
-    {Mode::list, "V", "mark_range", "range", "marks from here to where the cursor goes"},
     {Mode::list, "*", "invert_marks", "invert", "marks what is not marked, and the reverse"},
     {Mode::list, "m", "menu", "menu", "the menu of what can be done with the selected row"},
     {Mode::list, "u", "undo", "undo", "takes back the last reversible action"},
     {Mode::list, "/", "filter", "filter", "shows only rows that contain what is typed"},
-    {Mode::list, "n", "next_match", "next", "the next match"},
-    {Mode::list, "N", "previous_match", "previous", "the match before"},
     {Mode::list, "o", "sort", "sort", "sorts by the next column"},
     {Mode::list, "O", "reverse", "reverse", "reverses the order"},
     {Mode::list, "Z", "pause_updates", "pause view", "holds the figures still; nothing happens to the containers"},
     {Mode::list, "y", "copy_item", "copy", "copies the name of the selected row to the clipboard"},
-    {Mode::list, "Y", "copy_view", "copy view", "copies what the panel shows to the clipboard"},
     {Mode::list, "x", "steps", "steps", "the steps, calls and by-hand commands of the last action"},
     {Mode::list, ":", "palette", "palette", "every action by name"},
     {Mode::list, "M", "messages", "messages", "the messages so far"},
@@ -50,30 +44,17 @@ constexpr Action screen_actions[] = {
     {Mode::prefix, "-", "split_below", "split -", "a second shell below this one"},
     {Mode::prefix, "z", "zoom", "zoom", "this pane alone on the screen, and back"},
     {Mode::prefix, "=", "even", "even", "gives all panes the same size"},
-    {Mode::prefix, "[", "copy_mode", "copy", "scrolls, searches and copies in what the pane has shown"},
-    {Mode::prefix, "/", "search", "search", "searches upwards in what the pane has shown"},
+    {Mode::prefix, "[", "copy_mode", "scroll", "scrolls back in what the pane has shown"},
     {Mode::prefix, "x", "close", "close", "ends the shell and closes the pane", Danger::asks},
     {Mode::prefix, "d", "leave", "leave", "closes the pane and leaves the shell running"},
     {Mode::prefix, "?", "pane_help", "keys", "the keys of panes"},
 
     {Mode::copy, "j Down", "down", "down", "a line down"},
     {Mode::copy, "k Up", "up", "up", "a line up"},
-    {Mode::copy, "h Left", "left", "left", "a character to the left"},
-    {Mode::copy, "l Right", "right", "right", "a character to the right"},
-    {Mode::copy, "w", "word", "word", "the next word"},
-    {Mode::copy, "b", "word_back", "word back", "the word before"},
-    {Mode::copy, "0 Home", "line_start", "line start", "the start of the line"},
-    {Mode::copy, "$ End", "line_end", "line end", "the end of the line"},
     {Mode::copy, "g", "top", "top", "the oldest line"},
     {Mode::copy, "G", "bottom", "bottom", "the newest line"},
     {Mode::copy, "Ctrl-U PgUp", "page_up", "page up", "half a page up"},
     {Mode::copy, "Ctrl-D PgDn", "page_down", "page down", "half a page down"},
-    {Mode::copy, "v", "select", "select", "begins a selection"},
-    {Mode::copy, "V", "select_lines", "lines", "begins a selection of whole lines"},
-    {Mode::copy, "y", "copy", "copy", "copies the selection to the clipboard (OSC 52)"},
-    {Mode::copy, "/", "search", "search", "searches"},
-    {Mode::copy, "n", "next_match", "next", "the next match"},
-    {Mode::copy, "N", "previous_match", "previous", "the match before"},
     {Mode::copy, "Esc q", "end", "end", "back to the program in the pane"},
 
     {Mode::dialog, "Enter", "accept", "accept", "does what the dialog says"},
@@ -128,7 +109,7 @@ std::string_view mode_name(Mode mode)
   switch (mode) {
   case Mode::list: return "lists";
   case Mode::prefix: return "panes, after Ctrl-G";
-  case Mode::copy: return "copy mode";
+  case Mode::copy: return "scrolling back";
   case Mode::dialog: return "dialogs";
   case Mode::always: return "everywhere";
   }
