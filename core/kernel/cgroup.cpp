@@ -12,6 +12,7 @@
 #include <csignal>
 #include <set>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
@@ -241,6 +242,17 @@ std::vector<pid_t> cgroup_members(std::string_view root_id, std::string_view lea
 
 namespace {
 
+std::vector<std::string> subdirectories(const std::string& path)
+{
+  std::vector<std::string> names;
+  DIR* directory = ::opendir(path.c_str());
+  if (directory == nullptr) return names;
+  while (const dirent* entry = ::readdir(directory))
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  ::closedir(directory);
+  return names;
+}
+
 void remove_group(Trace& trace, const std::string& path)
 {
   const uint64_t deadline = monotonic_us() + 2'000'000;
@@ -253,6 +265,8 @@ void remove_group(Trace& trace, const std::string& path)
         [&] { return ::rmdir(path.c_str()); });
     if (!result.failed() || result.error == ENOENT) return;
     if (result.error != EBUSY || monotonic_us() > deadline) throw Error{"remove the group " + path, result.error};
+    // Groups that the container's own processes made below keep it busy, and so does its last process for a moment.
+    for (const auto& name : subdirectories(path)) remove_group(trace, fmt::format("{}/{}", path, name));
     ::poll(nullptr, 0, 1);
   }
 }
@@ -272,19 +286,7 @@ void remove_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf
   const std::string path = cgroup_path(root_id, leaf);
   each_hierarchy([&](const std::string& hierarchy) {
     const std::string whole = hierarchy + "/" + path;
-    if (!exists(AT_FDCWD, whole)) return;
-    // What the container's own processes made below (a nested cgroup manager) goes first, deepest first.
-    std::vector<std::string> nested{whole};
-    for (size_t at = 0; at < nested.size(); ++at) {
-      const auto directory = find_directory(AT_FDCWD, nested[at]);
-      if (!directory) continue;
-      for (const auto& name : list_directory(directory->get(), ".")) {
-        struct stat status {};
-        if (::fstatat(directory->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
-          nested.push_back(nested[at] + "/" + name);
-      }
-    }
-    for (auto group = nested.rbegin(); group != nested.rend(); ++group) remove_group(trace, *group);
+    if (exists(AT_FDCWD, whole)) remove_group(trace, whole);
   });
 }
 
@@ -307,13 +309,8 @@ std::vector<std::string> cgroup_leaves(std::string_view root_id)
 {
   std::set<std::string> leaves;
   each_hierarchy([&](const std::string& hierarchy) {
-    const auto directory = find_directory(AT_FDCWD, fmt::format("{}/conductor/{}", hierarchy, root_id));
-    if (!directory) return;
-    for (const auto& name : list_directory(directory->get(), ".")) {
-      struct stat status {};
-      if (::fstatat(directory->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
-        leaves.insert(name);
-    }
+    for (auto& name : subdirectories(fmt::format("{}/conductor/{}", hierarchy, root_id)))
+      leaves.insert(std::move(name));
   });
   return {leaves.begin(), leaves.end()};
 }
