@@ -93,7 +93,7 @@ private:
   std::array<Source, 2> sources_;
   RelayInput input_;
   RelayClients clients_;
-  std::optional<SignalWatch> watch_;
+  SignalWatch watch_;
   std::optional<TerminalModeGuard> mode_;
   Fd keys_;  // our stdin
   Fd slave_; // of the PTY, while nobody else has it
@@ -103,7 +103,8 @@ private:
 
 RelayLoop::State::State(RelayRequest request)
     : request_(std::move(request)), terminal_(request_.streams.terminal()),
-      clients_(request_.listener, request_.child.pid(), request_.streams.master.get())
+      clients_(request_.listener, request_.child.pid(), request_.streams.master.get()),
+      watch_(signals_for(request_.local))
 {
   if (terminal_) {
     sources_[0].fd = std::move(request_.streams.master);
@@ -115,7 +116,6 @@ RelayLoop::State::State(RelayRequest request)
     sources_[1].stream = LogStream::error;
     input_.is_open = static_cast<bool>(request_.streams.input);
   }
-  watch_.emplace(signals_for(request_.local));
   if (request_.local != Local::nobody) open_local();
 }
 
@@ -139,16 +139,14 @@ void RelayLoop::State::forget_local()
     source.sink.reset();
     deliver(source);
   }
-  request_.local = Local::nobody;
-  watch_.reset();
-  watch_.emplace(signals_for(Local::nobody));
+  request_.local = Local::nobody; // the signals stay blocked: one that comes now must not cut the teardown short
 }
 
 void RelayLoop::State::prepare(std::array<pollfd, poll_count>& polls) const
 {
   const auto when = [](bool wanted, int fd, short events) { return pollfd{wanted ? fd : -1, events, 0}; };
   polls[child] = when(!child_has_ended_, request_.child.pidfd(), POLLIN);
-  polls[signals] = {watch_->fd(), POLLIN, 0};
+  polls[signals] = {watch_.fd(), POLLIN, 0};
   RelayClients::Mask blocked = 0;
   for (size_t index = 0; index < sources_.size(); index++) {
     const Source& source = sources_[index];
@@ -191,7 +189,7 @@ RelayEnd RelayLoop::State::run()
 
 void RelayLoop::State::obey_signals()
 {
-  while (const int signal = watch_->next()) {
+  while (const int signal = watch_.next()) {
     const bool on_terminal = request_.local == Local::terminal;
     if (on_terminal && signal == SIGTSTP && mode_) mode_->stop_here();
     if (on_terminal && signal == SIGCONT && mode_) mode_->enter();

@@ -24,6 +24,8 @@ SignalWatch::SignalWatch(std::initializer_list<int> signals)
 
 SignalWatch::~SignalWatch()
 {
+  while (next() != 0) { // what came too late to matter must not end us now
+  }
   ::sigaction(SIGPIPE, &pipe_before_, nullptr);
   ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
 }

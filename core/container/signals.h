@@ -16,7 +16,7 @@ public:
   explicit SignalWatch(std::initializer_list<int> signals);
   SignalWatch(const SignalWatch&) = delete;
   SignalWatch& operator=(const SignalWatch&) = delete;
-  // Puts mask and SIGPIPE back as they were.
+  // Forgets signals that came and were not read, puts mask and SIGPIPE back as they were.
   ~SignalWatch();
 
   int fd() const { return fd_.get(); }

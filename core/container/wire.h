@@ -2,7 +2,7 @@
 //
 // A connection opens with a hello both ways that holds the newest version each side speaks; both then speak the smaller
 // one. Keepers outlive upgrades, so a conductor speaks every version that ever was; a keeper that is asked for one it
-// cannot speak answers with an error in words. A message is one packet: eight bytes of head, then at most 16 KiB;
+// cannot speak answers with an error in words. A message is one packet: eight bytes of head, then at most 60 KiB;
 // descriptors travel beside it (SCM_RIGHTS). All numbers are little-endian.
 #pragma once
 
@@ -22,7 +22,7 @@ namespace conductor::wire {
 
 inline constexpr uint16_t newest_version = 1;
 inline constexpr uint16_t oldest_version = 1;
-inline constexpr size_t payload_limit = 16 << 10; // bytes
+inline constexpr size_t payload_limit = 60 << 10; // bytes; about what a pipe holds
 inline constexpr size_t descriptor_limit = 3;
 
 enum class Type : uint8_t {
