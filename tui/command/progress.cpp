@@ -12,7 +12,7 @@
 namespace conductor::command {
 namespace {
 
-constexpr size_t told_levels = 2;
+constexpr size_t first_level = 1, last_level = 2; // level 0 is the verb itself
 constexpr uint64_t quick_us = 100'000;            // a step's time is told when it took longer
 constexpr uint64_t between_progress_us = 100'000; // at most ten lines a second
 constexpr size_t longest_partial = 4096;          // bytes of a line without an end
@@ -87,16 +87,18 @@ std::string ProgressListener::tell(const Event& event)
 {
   switch (event.kind) {
   case EventKind::step_began: {
+    const size_t level = levels_.size();
     levels_.push_back(event.id);
-    if (levels_.size() > told_levels || event.topic.starts_with("undo: ")) return {};
-    return fresh_line() + std::string((levels_.size() - 1) * 2, ' ') + paint("1", shown(event.topic)) + "\n";
+    if (level < first_level || level > last_level || event.topic.starts_with("undo: ")) return {};
+    return fresh_line() + std::string((level - first_level) * 2, ' ') + paint("1", shown(event.topic)) + "\n";
   }
   case EventKind::step_ended: {
     const auto found = std::find(levels_.begin(), levels_.end(), event.id);
     if (found == levels_.end()) return {};
-    const auto depth = static_cast<size_t>(found - levels_.begin());
+    const auto level = static_cast<size_t>(found - levels_.begin());
     levels_.erase(found, levels_.end());
-    if (depth >= told_levels) return {};
+    if (level < first_level || level > last_level) return {};
+    const size_t depth = level - first_level;
     if (event.outcome == Outcome::failed)
       return fresh_line() + std::string(depth * 2, ' ') + paint("1;31", "failed") + "\n";
     if (event.duration_us < quick_us) return fresh_line();

@@ -21,8 +21,8 @@ private:
   int fd_;
 };
 
-// The outer two levels of steps, live output, progress. On a terminal progress is a line that is rewritten; elsewhere
-// only whole lines are written, and progress is left out.
+// The two levels of steps below the verb's own, live output, progress. On a terminal progress is a line that is
+// rewritten; elsewhere only whole lines are written, and progress is left out.
 class ProgressListener : public Listener {
 public:
   ProgressListener(int fd, bool terminal, bool colour) : fd_(fd), terminal_(terminal), colour_(colour) {}

@@ -1,0 +1,217 @@
+// doctor: can this host run containers, what is weaker here than elsewhere, and what did crashes leave behind? One row
+// a check; each says how to cure it.
+#include "core/base/error.h"
+#include "core/kernel/cgroup.h"
+#include "core/kernel/files.h"
+#include "core/kernel/process.h"
+#include "core/store/workshop.h"
+#include "tui/command/invocation.h"
+#include "tui/command/runs.h"
+#include "tui/command/text.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include <sys/prctl.h>
+#include <sys/statfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <nlohmann/json.hpp>
+
+namespace conductor::command {
+namespace {
+
+enum class Health : char { good, weak, missing };
+
+struct Finding {
+  Health health = Health::good;
+  std::string text; // what was found
+  std::string cure; // empty when there is nothing to do
+};
+
+std::string content(const char* path) { return kernel::find_content(AT_FDCWD, path).value_or(""); }
+
+bool has_word(const std::string& text, std::string_view word)
+{
+  for (size_t at = 0; (at = text.find(word, at)) != std::string::npos; ++at) {
+    const auto border = [&](size_t i) { return i >= text.size() || std::strchr(" \t\n,", text[i]) != nullptr; };
+    if ((at == 0 || border(at - 1)) && border(at + word.size())) return true;
+  }
+  return false;
+}
+
+bool in_path(std::string_view program)
+{
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path != nullptr ? path : "/usr/sbin:/usr/bin:/sbin:/bin";
+  while (!rest.empty()) {
+    const size_t colon = rest.find(':');
+    if (::access(fmt::format("{}/{}", rest.substr(0, colon), program).c_str(), X_OK) == 0) return true;
+    rest.remove_prefix(colon == std::string_view::npos ? rest.size() : colon + 1);
+  }
+  return false;
+}
+
+Finding check_root(Invocation&)
+{
+  if (::geteuid() == 0) return {Health::good, "you are root", ""};
+  return {Health::missing, "you are not root", "sudo conductor doctor looks at more"};
+}
+
+Finding check_kernel(Invocation&)
+{
+  utsname name{};
+  ::uname(&name);
+  int major = 0, minor = 0;
+  const bool known = std::sscanf(name.release, "%d.%d", &major, &minor) == 2;
+  if (!known || major < 6 || (major == 6 && minor < 1))
+    return {Health::missing, fmt::format("Linux {}", name.release), "conductor needs 6.1 or newer"};
+  return {Health::good, fmt::format("Linux {}", name.release), ""};
+}
+
+Finding check_overlay(Invocation&)
+{
+  if (has_word(content("/proc/filesystems"), "overlay")) return {Health::good, "overlay file system", ""};
+  return {Health::missing, "no overlay file system", "modprobe overlay"};
+}
+
+Finding check_user_namespaces(Invocation&)
+{
+  const std::string most = content("/proc/sys/user/max_user_namespaces");
+  if (!most.empty() && std::atoll(most.c_str()) > 0) return {Health::good, "user namespaces", ""};
+  return {Health::missing, "no user namespaces",
+          "sysctl user.max_user_namespaces=15000, or run containers with --userns host"};
+}
+
+Finding check_cgroups(Invocation&)
+{
+  const kernel::CgroupHost& host = kernel::cgroup_host();
+  std::string missing, kind = host.v1_controllers.empty() ? "v2" : host.v2.empty() ? "v1" : "hybrid of v1 and v2";
+  for (const char* controller : {"memory", "cpu", "pids"}) {
+    const bool v2 = host.v2_has_controllers && has_word(content((host.v2 + "/cgroup.controllers").c_str()), controller);
+    if (!v2 && host.v1(controller).empty()) missing += (missing.empty() ? "" : ", ") + std::string{controller};
+  }
+  if (host.v2.empty() && host.v1_controllers.empty())
+    return {Health::missing, "no control groups", "mount -t cgroup2 cgroup2 /sys/fs/cgroup"};
+  if (missing.empty()) return {Health::good, "control groups: " + kind, ""};
+  return {Health::weak, "control groups: " + kind + ", without " + missing, "limits on these will be refused"};
+}
+
+Finding check_seccomp(Invocation&)
+{
+  if (has_word(content("/proc/sys/kernel/seccomp/actions_avail"), "errno"))
+    return {Health::good, "system-call filter (seccomp)", ""};
+  return {Health::missing, "no system-call filter (seccomp)",
+          "a kernel with CONFIG_SECCOMP_FILTER, or --seccomp unconfined"};
+}
+
+Finding check_apparmor(Invocation&)
+{
+  if (has_word(content("/sys/kernel/security/lsm"), "apparmor")) return {Health::good, "AppArmor in the kernel", ""};
+  return {Health::weak, "no AppArmor in this kernel",
+          "containers are confined by namespaces, capabilities and seccomp only"};
+}
+
+Finding check_resource(Invocation&)
+{
+  if (::prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) == 1)
+    return {Health::good, "limits can be raised (CAP_SYS_RESOURCE)", ""};
+  return {Health::weak, "no CAP_SYS_RESOURCE", "limits of containers cannot be above those of this shell"};
+}
+
+Finding check_bootstrap(Invocation&)
+{
+  for (const char* program : {"mmdebstrap", "debootstrap"})
+    if (in_path(program)) return {Health::good, fmt::format("{} for debian and ubuntu bases", program), ""};
+  return {Health::weak, "neither mmdebstrap nor debootstrap", "apt install mmdebstrap, for FROM debian:bookworm"};
+}
+
+Finding check_state(Invocation& invocation)
+{
+  if (::geteuid() != 0) return {Health::weak, "state directory not looked at", "needs root"};
+  struct statfs found {};
+  if (::fstatfs(invocation.root().dir(), &found) != 0)
+    return {Health::missing, fmt::format("{}: {}", invocation.root().path(), std::strerror(errno)), ""};
+  const uint64_t free_bytes = static_cast<uint64_t>(found.f_bavail) * static_cast<uint64_t>(found.f_bsize);
+  const std::string text = fmt::format("{}: {} free", invocation.root().path(), short_size(free_bytes));
+  if (found.f_type == OVERLAYFS_SUPER_MAGIC)
+    return {Health::weak, text + ", on an overlay",
+            "layers on an overlay may be refused: --root on ext4, xfs, btrfs or tmpfs"};
+  if (free_bytes < (1ULL << 30)) return {Health::weak, text, "conductor rmcache frees build cache"};
+  return {Health::good, text, ""};
+}
+
+Finding check_leftovers(Invocation& invocation)
+{
+  if (::geteuid() != 0) return {Health::weak, "leftovers not looked for", "needs root"};
+  Root& root = invocation.root();
+  size_t count = 0;
+  std::string names;
+  const Containers containers{root};
+  const bool fix = invocation.has("fix");
+  for (const Container& stored : containers.list()) {
+    const State before = stored.status.state;
+    if (before != State::running && before != State::paused) continue;
+    if (stored.status.boot_id == kernel::boot_id() && kernel::is_alive(stored.status.pid, stored.status.pid_start))
+      continue;
+    ++count;
+    names += (names.empty() ? "" : ", ") + stored.spec.name;
+  }
+  const size_t made = kernel::find_directory(root.dir(), "tmp") ? kernel::list_directory(root.dir(), "tmp").size() : 0;
+  if (fix) {
+    settle_all(invocation.context());
+    sweep_workshops(root);
+  }
+  if (count == 0 && made == 0) return {Health::good, "nothing is left of crashed operations", ""};
+  std::string text = fmt::format("{} containers whose process is gone", count);
+  if (!names.empty()) text += " (" + names + ")";
+  if (made > 0) text += fmt::format(", {} unfinished directories or builds that run now", made);
+  if (fix) return {Health::good, "settled: " + text, ""};
+  return {Health::weak, text, "conductor doctor --fix"};
+}
+
+struct Check {
+  const char* name;
+  Finding (*look)(Invocation&);
+};
+constexpr Check checks[] = {
+    {"root", check_root},           {"kernel", check_kernel},
+    {"overlay", check_overlay},     {"user-namespaces", check_user_namespaces},
+    {"cgroups", check_cgroups},     {"seccomp", check_seccomp},
+    {"apparmor", check_apparmor},   {"limits", check_resource},
+    {"bases", check_bootstrap},     {"state", check_state},
+    {"leftovers", check_leftovers},
+};
+
+constexpr const char* word(Health health)
+{
+  return health == Health::good ? "ok" : health == Health::weak ? "weak" : "MISSING";
+}
+
+} // namespace
+
+int run_doctor(Invocation& invocation)
+{
+  if (invocation.has("fix") && ::geteuid() != 0)
+    throw Error{"conductor doctor --fix needs root", EPERM, "sudo conductor doctor --fix"};
+  bool sound = true;
+  nlohmann::ordered_json document = nlohmann::ordered_json::array();
+  for (const Check& check : checks) {
+    const Finding finding = check.look(invocation);
+    sound = sound && finding.health != Health::missing;
+    invocation.print(fmt::format("{:<8}  {}\n", word(finding.health), shown(finding.text)));
+    if (!finding.cure.empty()) invocation.print(fmt::format("          {}\n", shown(finding.cure)));
+    document.push_back({{"check", check.name},
+                        {"health", finding.health == Health::missing ? "missing" : word(finding.health)},
+                        {"found", finding.text},
+                        {"cure", finding.cure}});
+  }
+  invocation.result(document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return sound ? 0 : 1;
+}
+
+} // namespace conductor::command

@@ -1,0 +1,165 @@
+// ps, inspect, top, stats, sessions: what is there now.
+#include "core/base/error.h"
+#include "core/container/session.h"
+#include "core/snapshot/statistics.h"
+#include "tui/command/filter.h"
+#include "tui/command/invocation.h"
+#include "tui/command/runs.h"
+#include "tui/command/text.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace conductor::command {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Align = Table::Align;
+constexpr int64_t second_ns = 1'000'000'000;
+
+// "up 2h14m", "exited 137 (out of memory) 3m ago": an exited one says why in words.
+std::string state_text(const Container& container, int64_t now_ns)
+{
+  const Status& status = container.status;
+  const auto since = [&](int64_t then_ns) { return short_duration((now_ns - then_ns) / second_ns); };
+  switch (status.state) {
+  case State::created: return "created";
+  case State::running: return "up " + since(status.started_ns);
+  case State::paused: return "paused, up " + since(status.started_ns);
+  case State::exited: break;
+  }
+  std::string text = fmt::format("exited {}", status.exit_code);
+  const std::string why = status.oom_killed ? "out of memory" : status.why;
+  if (!why.empty()) text += " (" + why + ")";
+  return status.finished_ns == 0 ? text : text + " " + since(status.finished_ns) + " ago";
+}
+
+std::vector<std::string> values_of(const Container& container, std::string_view key)
+{
+  if (key == "name") return {container.spec.name};
+  if (key == "image") return {container.spec.image};
+  if (key == "state") return {std::string{state_name(container.status.state)}};
+  std::vector<std::string> labels;
+  for (const auto& [name, value] : container.spec.labels) {
+    labels.push_back(name);
+    labels.push_back(name + "=" + value);
+  }
+  return labels;
+}
+
+constexpr std::string_view filter_keys[] = {"name", "image", "state", "label"};
+
+// Running containers: those that were named, or all.
+std::vector<Container> running(Invocation& invocation)
+{
+  std::vector<Container> found;
+  for (const std::string& name : invocation.names()) {
+    Container container = settle(invocation.context(), invocation.resolve(name));
+    if (container.status.state != State::running && container.status.state != State::paused)
+      throw Error{"'" + container.spec.name + "' is not running", 0, "conductor start " + container.spec.name};
+    found.push_back(std::move(container));
+  }
+  if (!found.empty()) return found;
+  for (Container& container : settle_all(invocation.context()))
+    if (container.status.state == State::running || container.status.state == State::paused)
+      found.push_back(std::move(container));
+  return found;
+}
+
+} // namespace
+
+int run_ps(Invocation& invocation)
+{
+  const Filter filter{invocation.arguments().values("filter"), filter_keys};
+  const bool all = invocation.has("all");
+  std::vector<Container> rows;
+  for (Container& container : settle_all(invocation.context())) {
+    const State state = container.status.state;
+    if (!all && !filter.names("state") && state != State::running && state != State::paused) continue;
+    if (filter.accepts([&](std::string_view key) { return values_of(container, key); }))
+      rows.push_back(std::move(container));
+  }
+  if (invocation.has("quiet")) {
+    for (const Container& container : rows) invocation.print(container.spec.name + "\n");
+  } else if (!invocation.json()) {
+    Table table{{"NAME", "IMAGE", "STATE", "PID", "COMMAND"},
+                {Align::left, Align::left, Align::left, Align::right, Align::left}};
+    const int64_t now = realtime_ns();
+    for (const Container& container : rows) {
+      std::string command = command_line(container.spec.process.args);
+      if (command.size() > 40) command = command.substr(0, 37) + "...";
+      const pid_t pid = container.status.pid;
+      table.add({container.spec.name, container.spec.image, state_text(container, now),
+                 pid == 0 ? "-" : std::to_string(pid), std::move(command)});
+    }
+    invocation.print(table.text());
+  }
+  if (invocation.json() || invocation.trace().listening()) invocation.result(ps_json(rows));
+  return 0;
+}
+
+int run_inspect(Invocation& invocation)
+{
+  const std::string id = invocation.resolve(invocation.names()[0]);
+  const std::string document = inspect(invocation.context(), id);
+  if (!invocation.json()) invocation.print(document + "\n");
+  invocation.result(document);
+  return 0;
+}
+
+int run_top(Invocation& invocation)
+{
+  const auto rows = processes(invocation.root(), running(invocation)[0], std::chrono::milliseconds{200});
+  Table table{{"PID", "HOST PID", "PPID", "USER", "S", "CPU%", "RSS", "COMMAND"},
+              {Align::right, Align::right, Align::right, Align::left, Align::left, Align::right, Align::right}};
+  for (const ProcessInfo& row : rows) {
+    table.add({std::to_string(row.pid), std::to_string(row.host_pid), std::to_string(row.ppid), row.user,
+               std::string{row.state}, fmt::format("{:.1f}", row.cpu_percent), short_size(row.rss_bytes), row.command});
+  }
+  invocation.print(table.text());
+  invocation.result(top_json(rows));
+  return 0;
+}
+
+int run_stats(Invocation& invocation)
+{
+  const auto containers = running(invocation);
+  const auto rows =
+      statistics(invocation.root(), invocation.context().network, containers, std::chrono::milliseconds{500});
+  Table table{{"NAME", "CPU%", "MEMORY", "LIMIT", "PIDS", "READ", "WRITTEN", "RX", "TX"},
+              {Align::left, Align::right, Align::right, Align::right, Align::right, Align::right, Align::right,
+               Align::right, Align::right}};
+  const auto size_or_dash = [](const std::optional<uint64_t>& bytes) { return bytes ? short_size(*bytes) : "-"; };
+  for (const Stats& row : rows) {
+    const Figures& figures = row.figures;
+    table.add({row.name, fmt::format("{:.1f}", figures.cpu_percent), short_size(figures.memory_bytes),
+               size_or_dash(figures.memory_limit_bytes), std::to_string(figures.pids),
+               size_or_dash(figures.io_read_bytes), size_or_dash(figures.io_write_bytes), short_size(figures.rx_bytes),
+               short_size(figures.tx_bytes)});
+  }
+  invocation.print(table.text());
+  invocation.result(stats_json(rows));
+  return 0;
+}
+
+int run_sessions(Invocation& invocation)
+{
+  Table table{{"SESSION", "CONTAINER", "HOLDER", "ATTACHED"}, {Align::left, Align::left, Align::right}};
+  Json document = Json::array();
+  for (const Container& container : running(invocation)) {
+    const Fd directory = Containers{invocation.root()}.run_directory(container.spec.id);
+    for (const SessionInfo& session : list_sessions(directory.get())) {
+      table.add({session.id, container.spec.name, std::to_string(session.holder), session.attached ? "yes" : "no"});
+      document.push_back({{"session", session.id},
+                          {"name", container.spec.name},
+                          {"id", container.spec.id},
+                          {"holder", session.holder},
+                          {"attached", session.attached}});
+    }
+  }
+  invocation.print(table.text());
+  invocation.result(document.dump());
+  return 0;
+}
+
+} // namespace conductor::command

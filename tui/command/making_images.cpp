@@ -1,0 +1,36 @@
+// build, and getting an image that a run needs.
+#include "tui/command/making_images.h"
+
+#include "core/image/image.h"
+#include "tui/command/values.h"
+
+#include <nlohmann/json.hpp>
+
+namespace conductor::command {
+
+int build_image(Invocation& invocation)
+{
+  image::BuildRequest request{.name = invocation.names()[0]};
+  if (invocation.names().size() > 1) request.file = invocation.names()[1];
+  request.context = invocation.value("context").value_or("");
+  request.target = invocation.value("target").value_or("");
+  request.no_cache = invocation.has("no-cache");
+  if (const auto text = invocation.value("network")) request.network = parse_choice(*text, "--network", "none|host");
+  for (const std::string& text : invocation.arguments().values("build-arg")) {
+    auto [key, value] = parse_pair(text, "--build-arg");
+    request.build_args[key] = value;
+  }
+  const Image image = image::build(invocation.context(), request);
+  const std::string name = normal_reference(request.name);
+  invocation.print(name + "  " + image.id.substr(0, 12) + "\n");
+  nlohmann::ordered_json document{{"name", name}, {"id", image.id}, {"layers", image.layers}};
+  invocation.result(document.dump());
+  return 0;
+}
+
+void obtain_image(Invocation& invocation, const std::string& reference)
+{
+  image::obtain(invocation.context(), reference);
+}
+
+} // namespace conductor::command

@@ -1,0 +1,131 @@
+// run, create, start, exec, attach: verbs that make something run or join it.
+#include "core/base/error.h"
+#include "core/base/undo.h"
+#include "core/container/attach.h"
+#include "core/store/images.h"
+#include "tui/command/each.h"
+#include "tui/command/obtain.h"
+#include "tui/command/runs.h"
+#include "tui/command/values.h"
+#include "tui/command/wish.h"
+
+#include <nlohmann/json.hpp>
+
+namespace conductor::command {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string name_and_id(const std::string& name, const std::string& id)
+{
+  return Json{{"name", name}, {"id", id}}.dump();
+}
+
+// Makes the container; its id. What can be refused is refused before an image is got, since that may take long.
+std::string create_container(Invocation& invocation)
+{
+  CreateRequest request = create_request(invocation);
+  if (!request.wish.name.empty() || invocation.names().size() > 1) {
+    check_name(request.wish.name, "container");
+    if (Containers{invocation.root()}.find_name(request.wish.name))
+      throw Error{"a container '" + request.wish.name + "' exists already", 0,
+                  "conductor rm " + request.wish.name + " removes it, or leave the name out and one is chosen"};
+  }
+  request.wish.stop_seconds = static_cast<int>(invocation.config().stop_seconds);
+  require_image(invocation, request.image);
+  return create(invocation.context(), request);
+}
+
+} // namespace
+
+void require_image(Invocation& invocation, const std::string& reference)
+{
+  const Images images{invocation.root()};
+  if (images.find(reference)) return;
+  const auto pull = invocation.value("pull");
+  const bool never = pull && parse_choice(*pull, "--pull", "missing|never") == "never";
+  if (never || reference.starts_with("id:")) {
+    images.load(reference); // says that it is not there, with the nearest name
+    return;
+  }
+  if (invocation.program().obtain != nullptr) return invocation.program().obtain(invocation, reference);
+  const bool streams = invocation.has("events") || invocation.has("explain");
+  invocation.become(Home::images, streams ? std::vector<std::string>{"--continued"} : std::vector<std::string>{});
+}
+
+int run_create(Invocation& invocation)
+{
+  const std::string id = create_container(invocation);
+  const std::string name = Containers{invocation.root()}.load(id).spec.name;
+  invocation.print(name + "\n");
+  invocation.result(name_and_id(name, id));
+  return 0;
+}
+
+int run_run(Invocation& invocation)
+{
+  const std::string id = create_container(invocation);
+  Context& context = invocation.context();
+  Undo undo{invocation.trace()};
+  undo.push("remove the container", [&] { remove(context, id, true); });
+  const std::string name = Containers{invocation.root()}.load(id).spec.name;
+  int status = 0;
+  if (invocation.has("detach")) {
+    start(context, id);
+    invocation.print(name + "\n");
+  } else {
+    status = start_attached(context, id);
+  }
+  undo.commit();
+  if (invocation.has("detach"))
+    invocation.result(name_and_id(name, id));
+  else
+    invocation.trace().result(Json{{"name", name}, {"id", id}, {"exit_code", status}}.dump());
+  return status;
+}
+
+int run_start(Invocation& invocation)
+{
+  Json done = Json::array();
+  const int status = for_each_name(invocation, [&](const std::string& name) {
+    const std::string id = invocation.resolve(name);
+    start(invocation.context(), id);
+    invocation.print(name + "\n");
+    done.push_back({{"name", Containers{invocation.root()}.load(id).spec.name}, {"id", id}});
+  });
+  invocation.result(done.dump());
+  return status;
+}
+
+int run_exec(Invocation& invocation)
+{
+  const std::string id = invocation.resolve(invocation.names()[0]);
+  ExecRequest request{
+      .process = process_wish(invocation), .detach = invocation.has("detach"), .session = invocation.has("session")};
+  const ExecResult result = exec(invocation.context(), id, request);
+  if (request.session) {
+    invocation.print(result.session + "\n");
+    invocation.result(Json{{"id", id}, {"session", result.session}}.dump());
+  } else {
+    invocation.trace().result(Json{{"id", id}, {"exit_code", result.status}}.dump());
+  }
+  return result.status;
+}
+
+int run_attach(Invocation& invocation)
+{
+  const std::string id = invocation.resolve(invocation.names()[0]);
+  const Container container = settle(invocation.context(), id);
+  if (container.status.state != State::running)
+    throw Error{"cannot attach to '" + container.spec.name + "': it is not running", 0,
+                "conductor start " + container.spec.name};
+  const Fd directory = Containers{invocation.root()}.run_directory(id);
+  const auto session = invocation.value("session");
+  const AttachResult result = session ? attach_to_session(directory.get(), *session, false)
+                                      : attach_to_container(directory.get(), container.spec.process.interactive);
+  if (result.end == AttachEnd::exited) return result.status.shell();
+  if (result.end == AttachEnd::taken) invocation.trace().notice("another terminal took the session");
+  return 0;
+}
+
+} // namespace conductor::command

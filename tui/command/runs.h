@@ -1,0 +1,39 @@
+// The run function of each verb. They return the exit status, or throw Error.
+#pragma once
+
+namespace conductor::command {
+
+class Invocation;
+
+int run_build(Invocation&);
+int run_images(Invocation&);
+int run_rmi(Invocation&);
+int run_rmcache(Invocation&);
+
+int run_run(Invocation&);
+int run_create(Invocation&);
+int run_start(Invocation&);
+int run_exec(Invocation&);
+int run_attach(Invocation&);
+int run_stop(Invocation&);
+int run_kill(Invocation&);
+int run_rm(Invocation&);
+int run_wait(Invocation&);
+
+int run_ps(Invocation&);
+int run_inspect(Invocation&);
+int run_logs(Invocation&);
+int run_top(Invocation&);
+int run_stats(Invocation&);
+int run_sessions(Invocation&);
+int run_events(Invocation&);
+
+int run_config(Invocation&);
+int run_doctor(Invocation&);
+int run_demo(Invocation&);
+int run_console(Invocation&);
+int run_completion(Invocation&);
+int run_version(Invocation&);
+int run_help(Invocation&);
+
+} // namespace conductor::command
