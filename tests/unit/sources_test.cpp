@@ -1,0 +1,245 @@
+// What a COPY takes, what its hash covers, and where it goes. Needs no root: files of this user in a temporary place.
+#include "core/base/error.h"
+#include "core/image/ignore.h"
+#include "core/image/sources.h"
+#include "core/kernel/files.h"
+#include "tests/unit/temporary_root.h"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace conductor::image {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+// ---- ignore files
+
+TEST(Ignore, PatternsOfDockerignore)
+{
+  const Ignore ignore{"# comment\n*.o\nbuild/\n**/cache\n!keep.o\n/top\nsub/*.txt\n"};
+  for (const char* path : {"a.o", "build", "build/x/y", "cache", "a/b/cache/z", "top", "sub/a.txt"})
+    EXPECT_TRUE(ignore.covers(path)) << path;
+  for (const char* path : {"a.c", "sub/a.o", "keep.o", "sub/deep/a.txt", "rebuild"})
+    EXPECT_FALSE(ignore.covers(path)) << path;
+}
+
+TEST(Ignore, TheLastMatchDecides)
+{
+  const Ignore ignore{"docs\n!docs/readme\ndocs/readme/private\n"};
+  EXPECT_TRUE(ignore.covers("docs/a"));
+  EXPECT_FALSE(ignore.covers("docs/readme"));
+  EXPECT_TRUE(ignore.covers("docs/readme/private"));
+}
+
+TEST(Ignore, ManyStarsAreNotSlow)
+{
+  std::string pattern;
+  for (int i = 0; i < 60; ++i) pattern += "**/a/";
+  std::string path;
+  for (int i = 0; i < 60; ++i) path += "a/";
+  EXPECT_FALSE(Ignore{pattern + "b"}.covers(path + "c"));
+}
+
+TEST(CleanPath, StaysOrSaysThatItClimbs)
+{
+  bool climbs = false;
+  EXPECT_EQ(clean_path("./a//b/../c/", climbs), "a/c");
+  EXPECT_FALSE(climbs);
+  clean_path("a/../../x", climbs);
+  EXPECT_TRUE(climbs);
+}
+
+// ---- looking
+
+class Sources : public ::testing::Test {
+protected:
+  void SetUp() override
+  {
+    make_directory("dir");
+    make_directory("dir/empty");
+    write("file", "content");
+    write("dir/a", "A");
+    ASSERT_EQ(symlinkat("../file", top_.get(), "dir/link"), 0);
+  }
+  void make_directory(const char* path) { ASSERT_EQ(mkdirat(top_.get(), path, 0755), 0); }
+  void write(const char* path, std::string_view text)
+  {
+    unlinkat(top_.get(), path, 0);
+    const Fd fd{openat(top_.get(), path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)};
+    ASSERT_EQ(::write(fd.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
+  SourceRoot root() const { return {top_.get(), "the context", &ignore_}; }
+  std::string hash(const Strings& words, std::optional<mode_t> mode = {}) const
+  {
+    Digest digest;
+    look_at_sources(root(), words, mode, digest);
+    return digest.hex();
+  }
+  Strings places(const Strings& words, const std::string& destination) const
+  {
+    Digest digest;
+    const auto sources = look_at_sources(root(), words, {}, digest);
+    const Fd image = kernel::open_directory(AT_FDCWD, image_.path());
+    Strings out;
+    for (const auto& item : plan_copy(root(), sources, image.get(), destination, 0, 0, {}).items)
+      out.push_back(item.target);
+    return out;
+  }
+  std::string refused(const Strings& words) const
+  {
+    try {
+      hash(words);
+    } catch (const Error& error) {
+      return std::string{error.sentence()} + " / " + std::string{error.hint()};
+    }
+    return "accepted";
+  }
+
+  conductor::testing::TemporaryDirectory directory_, image_;
+  Fd top_{open(directory_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  Ignore ignore_;
+};
+
+TEST_F(Sources, TheHashOfTheSameFilesIsTheSame)
+{
+  const std::string before = hash({"dir", "file"});
+  write("file", "content"); // new inode, new times
+  EXPECT_EQ(hash({"dir", "file"}), before);
+}
+
+TEST_F(Sources, TheHashSeesContent)
+{
+  const std::string before = hash({"dir"});
+  write("dir/a", "B");
+  EXPECT_NE(hash({"dir"}), before);
+}
+
+TEST_F(Sources, TheHashSeesModes)
+{
+  const std::string before = hash({"dir"});
+  ASSERT_EQ(fchmodat(top_.get(), "dir/a", 0755, 0), 0);
+  EXPECT_NE(hash({"dir"}), before);
+}
+
+TEST_F(Sources, TheHashSeesLinkTargets)
+{
+  const std::string before = hash({"dir"});
+  unlinkat(top_.get(), "dir/link", 0);
+  ASSERT_EQ(symlinkat("../other", top_.get(), "dir/link"), 0);
+  EXPECT_NE(hash({"dir"}), before);
+}
+
+TEST_F(Sources, TheHashSeesEmptyDirectories)
+{
+  const std::string before = hash({"dir"});
+  unlinkat(top_.get(), "dir/empty", AT_REMOVEDIR);
+  EXPECT_NE(hash({"dir"}), before);
+}
+
+TEST_F(Sources, TheHashSeesNames)
+{
+  const std::string before = hash({"dir"});
+  ASSERT_EQ(renameat(top_.get(), "dir/a", top_.get(), "dir/b"), 0);
+  EXPECT_NE(hash({"dir"}), before);
+}
+
+TEST_F(Sources, TheHashSeesChmod) { EXPECT_NE(hash({"file"}, 0600), hash({"file"}, 0700)); }
+
+TEST_F(Sources, WhatIsIgnoredIsNotThere)
+{
+  const std::string before = hash({"."});
+  write("dir/core.o", "x");
+  EXPECT_NE(hash({"."}), before);
+  ignore_ = Ignore{"**/*.o\n"};
+  EXPECT_EQ(hash({"."}), before);
+}
+
+TEST_F(Sources, AFileThatAnIgnoredDirectoryTakesBackComes)
+{
+  ignore_ = Ignore{"dir\n!dir/a\n"};
+  EXPECT_EQ(places({"."}, "/x/"), (Strings{"x", "x/dir", "x/dir/a", "x/file"}));
+}
+
+// ---- placing
+
+TEST_F(Sources, AFileTakesTheNameOfTheDestination)
+{
+  EXPECT_EQ(places({"file"}, "/etc/name"), (Strings{"etc", "etc/name"}));
+}
+
+TEST_F(Sources, AFileGoesIntoADirectory)
+{
+  EXPECT_EQ(places({"file"}, "/etc/"), (Strings{"etc", "etc/file"}));
+  ASSERT_EQ(mkdir((image_.path() + "/there").c_str(), 0755), 0);
+  EXPECT_EQ(places({"file"}, "/there"), (Strings{"there", "there/file"}));
+}
+
+TEST_F(Sources, ADirectoryGivesItsContent)
+{
+  EXPECT_EQ(places({"dir"}, "/opt"), (Strings{"opt", "opt/a", "opt/empty", "opt/link"}));
+}
+
+TEST_F(Sources, SeveralGoIntoTheDestination)
+{
+  EXPECT_EQ(places({"file", "dir"}, "/opt"), (Strings{"opt", "opt/file", "opt", "opt/a", "opt/empty", "opt/link"}));
+}
+
+TEST_F(Sources, Wildcards) { EXPECT_EQ(places({"f*"}, "/opt/"), (Strings{"opt", "opt/file"})); }
+
+// ---- refusing
+
+TEST_F(Sources, NothingOutsideTheContext)
+{
+  EXPECT_EQ(refused({"../x"}), "'../x' leaves the context / give a wider one: --context DIR");
+  EXPECT_EQ(refused({"dir/../../x"}), "'dir/../../x' leaves the context / give a wider one: --context DIR");
+}
+
+TEST_F(Sources, ALinkOutOfTheContextIsNotFollowed)
+{
+  ASSERT_EQ(symlinkat("/etc/passwd", top_.get(), "evil"), 0);
+  EXPECT_NE(refused({"evil"}), "accepted");
+  ASSERT_EQ(symlinkat("/etc", top_.get(), "evildir"), 0);
+  EXPECT_NE(refused({"evildir/passwd"}), "accepted");
+}
+
+TEST_F(Sources, AMissingFileNamesTheNearest)
+{
+  EXPECT_EQ(refused({"fiel"}), "there is no 'fiel' in the context / did you mean 'file'?");
+  EXPECT_EQ(refused({"*.zip"}), "nothing in the context matches '*.zip' / ");
+}
+
+TEST_F(Sources, ASourceThatChangedMeanwhileIsNotCopied)
+{
+  Digest digest;
+  const auto sources = look_at_sources(root(), {"file"}, {}, digest);
+  write("file", "changed");
+  const Fd image = kernel::open_directory(AT_FDCWD, image_.path());
+  auto plan = plan_copy(root(), sources, image.get(), "/file", getuid(), getgid(), {});
+  Trace trace;
+  Step step{trace, "copy"};
+  EXPECT_THROW(kernel::copy_into_root(trace, plan, step), Error);
+}
+
+TEST_F(Sources, CopyingNeverWritesThroughALink)
+{
+  const std::string canary = directory_.path() + "/canary";
+  write("canary", "untouched");
+  ASSERT_EQ(symlink(canary.c_str(), (image_.path() + "/file").c_str()), 0);
+  Digest digest;
+  const auto sources = look_at_sources(root(), {"file"}, {}, digest);
+  const Fd image = kernel::open_directory(AT_FDCWD, image_.path());
+  auto plan = plan_copy(root(), sources, image.get(), "/file", getuid(), getgid(), {});
+  Trace trace;
+  Step step{trace, "copy"};
+  kernel::copy_into_root(trace, plan, step);
+  step.done();
+  EXPECT_EQ(kernel::read_file(AT_FDCWD, canary), "untouched");
+  EXPECT_EQ(kernel::read_file(image.get(), "file"), "content");
+}
+
+} // namespace
+} // namespace conductor::image
