@@ -1,3 +1,5 @@
+// build and obtain: what is asked for becomes a plan (which file, which context), a Builder runs it, and what it left
+// becomes an image with a name.
 #include "core/image/image.h"
 
 #include "core/base/error.h"

@@ -203,7 +203,7 @@ struct File {
 // Packages are not kept after their installation, services do not start by being installed (there is no init to start
 // them), dpkg need not fsync files of a layer.
 constexpr File files[] = {
-    {"etc/apt/apt.conf.d/90conductor", "Acquire::Languages \"none\";\n"
+    {"etc/apt/apt.conf.d/90conductor", "Acquire::Languages \"none\";\nAcquire::GzipIndexes \"true\";\n"
                                        "DPkg::Post-Invoke { \"rm -f /var/cache/apt/archives/*.deb "
                                        "/var/cache/apt/archives/partial/*.deb /var/cache/apt/*.bin || true\"; };\n"
                                        "APT::Update::Post-Invoke { \"rm -f /var/cache/apt/*.bin || true\"; };\n"

@@ -41,14 +41,13 @@ void remember(const Root& root, const std::string& key, const std::string& layer
   kernel::replace_symlink(root.trace(), layer.empty() ? nothing : layer, root.dir(), "cache/" + key);
 }
 
-StepLock::StepLock(const Root& root, const std::string& key)
+StepLock::StepLock(const Root& root, const std::string& key) : root_(root), path_("tmp/lock-" + key)
 {
-  const std::string path = "tmp/lock-" + key;
   for (bool told = false;;) {
-    if (!fd_) fd_ = Fd{openat(root.dir(), path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
-    if (!fd_) throw Error{"lock a build step: open " + root.path() + "/" + path, errno};
+    if (!fd_) fd_ = Fd{openat(root.dir(), path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
+    if (!fd_) throw Error{"lock a build step: open " + root.path() + "/" + path_, errno};
     if (flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) {
-      if (is_current(fd_.get(), root.dir(), path)) return;
+      if (is_current(fd_.get(), root.dir(), path_)) return;
       fd_.reset();
       continue;
     }
@@ -57,6 +56,16 @@ StepLock::StepLock(const Root& root, const std::string& key)
     told = true;
     root.trace().throw_if_interrupted();
     poll(nullptr, 0, 20); // flock(2) knows no time limit, and cannot be interrupted without losing our place
+  }
+}
+
+// The file goes while it is still locked: who opened it meanwhile finds that it is not the current one.
+StepLock::~StepLock()
+{
+  try {
+    kernel::remove_file(root_.trace(), root_.dir(), path_);
+  } catch (const Error& error) {
+    root_.trace().notice(error.sentence());
   }
 }
 

@@ -20,8 +20,13 @@ void remember(const Root& root, const std::string& key, const std::string& layer
 class StepLock {
 public:
   StepLock(const Root& root, const std::string& key);
+  StepLock(const StepLock&) = delete;
+  StepLock& operator=(const StepLock&) = delete;
+  ~StepLock();
 
 private:
+  const Root& root_;
+  std::string path_;
   Fd fd_;
 };
 
