@@ -52,7 +52,7 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   }
   if (local == Local::terminal) request.window = window_size(0).value_or(WindowSize{});
   const uint32_t first_id = request.first_id;
-  LogWriter log{trace, containers.directory(spec.id),
+  LogWriter log{trace, kernel::open_directory(containers.directory(spec.id).get(), "log"),
                 LogLimits{.size_bytes = context.config.log_size, .files = context.config.log_files}};
 
   Started started = start_container(std::move(request));
