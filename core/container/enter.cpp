@@ -40,7 +40,8 @@ struct Entering {
   kernel::enter_namespaces(trace, entering.pidfd, namespaces,
                            fmt::format("nsenter --target {} --all", entering.request.container.status.pid));
   kernel::become_root(trace);
-  kernel::new_session(trace);
+  // With a terminal, taking that begins the session.
+  if (!streams.terminal) kernel::new_session(trace);
   become_command(trace, spec, entering.request.process, std::move(confinement), std::move(streams));
 }
 

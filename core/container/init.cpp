@@ -46,7 +46,8 @@ void await_mapping(const Channel& channel)
     request.channel.send(MessageKind::terminal, {}, {placed.terminal->master.get()});
     request.streams = make_terminal(std::move(*placed.terminal)).theirs;
   }
-  kernel::new_session(trace);
+  // With a terminal, taking that begins the session.
+  if (!request.streams.terminal) kernel::new_session(trace);
 
   Step step{trace, "confine and execute",
             "capabilities, no_new_privs and the system-call filter go last: they are for good"};

@@ -51,27 +51,38 @@ CgroupHost look()
   return host;
 }
 
-// mkdir -p of conductor/<root-id>/<leaf> below a hierarchy; usually the parents are there already.
+// The groups above a container's; on pure v2 their children must be given the controllers.
+void make_parents(Trace& trace, const std::string& hierarchy, const std::string& path, bool switch_controllers)
+{
+  const std::string top = hierarchy + "/" + path.substr(0, path.find('/'));
+  const std::string parent = hierarchy + "/" + path.substr(0, path.rfind('/'));
+  for (const auto& directory : {top, parent}) make_directory(trace, AT_FDCWD, directory, 0755);
+  if (!switch_controllers) return;
+  std::string value;
+  const std::string available = read_file(AT_FDCWD, hierarchy + "/cgroup.controllers");
+  for (const auto controller : v2_controllers)
+    if ((" " + available).find(" " + std::string{controller}) != std::string::npos)
+      value += fmt::format("{}+{}", value.empty() ? "" : " ", controller);
+  for (const auto& directory : {hierarchy, top, parent})
+    write_value(trace, AT_FDCWD, directory + "/cgroup.subtree_control", value);
+}
+
+// Usually the parents are there; somebody who removes the last container takes them away at any moment.
 void make_group(Trace& trace, const std::string& hierarchy, const std::string& path, bool switch_controllers)
 {
-  const std::string whole = hierarchy + "/" + path;
-  const auto make = [&](const std::string& directory) { make_directory(trace, AT_FDCWD, directory, 0755); };
-  const size_t leaf = path.rfind('/');
-  const std::string parent = hierarchy + "/" + path.substr(0, leaf);
-  if (!exists(AT_FDCWD, parent)) {
-    make(hierarchy + "/" + path.substr(0, path.find('/')));
-    make(parent);
-    if (switch_controllers) {
-      std::string value;
-      const std::string available = read_file(AT_FDCWD, hierarchy + "/cgroup.controllers");
-      for (const auto controller : v2_controllers)
-        if ((" " + available).find(" " + std::string{controller}) != std::string::npos)
-          value += fmt::format("{}+{}", value.empty() ? "" : " ", controller);
-      for (const auto& directory : {hierarchy, hierarchy + "/" + path.substr(0, path.find('/')), parent})
-        write_value(trace, AT_FDCWD, directory + "/cgroup.subtree_control", value);
+  for (int attempt = 0;; ++attempt) {
+    try {
+      make_directory(trace, AT_FDCWD, hierarchy + "/" + path, 0755);
+      return;
+    } catch (const Error& error) {
+      if (error.number() != ENOENT || attempt == 8) throw;
+    }
+    try {
+      make_parents(trace, hierarchy, path, switch_controllers);
+    } catch (const Error& error) {
+      if (error.number() != ENOENT) throw;
     }
   }
-  make(whole);
 }
 
 std::string missing_controller(std::string_view controller, std::string_view option)
@@ -318,7 +329,9 @@ std::vector<std::string> cgroup_leaves(std::string_view root_id)
 void remove_empty_parents(Trace& trace, std::string_view root_id)
 {
   each_hierarchy([&](const std::string& hierarchy) {
-    for (const auto& path : {fmt::format("{}/conductor/{}", hierarchy, root_id), hierarchy + "/conductor"}) {
+    // From the leaf of the keepers upwards, as far as there is nothing in the way.
+    for (const auto& path : {fmt::format("{}/{}", hierarchy, cgroup_path(root_id, keepers_leaf)),
+                             fmt::format("{}/conductor/{}", hierarchy, root_id), hierarchy + "/conductor"}) {
       if (!exists(AT_FDCWD, path)) continue;
       const auto result = perform(
           trace, "rmdir",
