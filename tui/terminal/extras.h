@@ -37,6 +37,11 @@ public:
   void mark(std::uint16_t number) { extra_live_[number] = true; }
   void mark_link(std::uint16_t number) { link_live_[number] = true; }
   void sweep();
+  /// Whether at least half of each bound is left.
+  bool roomy() const
+  {
+    return size() * 2 <= maximum_extras && link_numbers_.size() * 2 <= maximum_links && bytes_ * 2 <= maximum_bytes;
+  }
 
   const std::vector<Extra>& extras() const { return extras_; }
   const std::vector<std::string>& links() const { return links_; }

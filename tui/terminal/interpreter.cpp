@@ -191,7 +191,7 @@ struct MarkAll {
 
 bool Interpreter::collect()
 {
-  // When all is in use, looking again at each new cluster would cost a walk over the whole scrollback each.
+  // Where most is in use, looking again at each new cluster would cost a walk over the whole scrollback each.
   if (collect_patience_ > 0) {
     --collect_patience_;
     return false;
@@ -212,7 +212,8 @@ bool Interpreter::collect()
   }
   clusters.sweep();
   extras.sweep();
-  collect_patience_ = 16'384;
+  bool roomy = clusters.size() * 2 <= ClusterTable::maximum_nodes && extras.roomy();
+  collect_patience_ = roomy ? 0 : 16'384;
   return true;
 }
 
