@@ -52,12 +52,17 @@ int bits(Modifiers modifiers)
 
 std::string encode_function(const Function& entry, Modifiers modifiers, const Modes& modes)
 {
-  std::string tail =
-      modifiers.shift || modifiers.alt || modifiers.control ? ";" + std::to_string(1 + bits(modifiers)) : std::string{};
-  if (entry.letter == 0) return "\x1b[" + std::to_string(entry.number) + tail + "~";
-  if (!tail.empty()) return "\x1b[1" + tail + entry.letter;
-  bool ss3 = entry.ss3 == always || (entry.ss3 == by_mode && modes.application_cursor);
-  return std::string(ss3 ? "\x1bO" : "\x1b[") + entry.letter;
+  int held = bits(modifiers);
+  bool ss3 = held == 0 && (entry.ss3 == always || (entry.ss3 == by_mode && modes.application_cursor));
+  std::string text = ss3 ? "\x1bO" : "\x1b[";
+  if (entry.letter == 0) text += std::to_string(entry.number);
+  if (held != 0) {
+    if (entry.letter != 0) text += '1';
+    text += ';';
+    text += std::to_string(1 + held);
+  }
+  text += entry.letter != 0 ? entry.letter : '~';
+  return text;
 }
 
 /// Enter, Tab, Backspace and Escape: a byte, with ESC before it for Alt.
@@ -111,7 +116,8 @@ std::string encode_key(Key key, Modifiers modifiers, const Modes& modes)
     if (entry.key != key) continue;
     if (modes.application_keypad) return std::string("\x1bO") + entry.application;
     if (key == Key::keypad_enter) return encode_simple(Key::enter, modifiers, modes);
-    return (modifiers.alt ? "\x1b" : "") + std::string(1, entry.plain);
+    std::string text = modifiers.alt ? "\x1b" : "";
+    return text += entry.plain;
   }
   return encode_simple(key, modifiers, modes);
 }
@@ -129,9 +135,15 @@ std::string encode_mouse(const MouseEvent& event, const Modes& modes)
   if (modes.mouse != MouseMode::press)
     number += (event.modifiers.shift ? 4 : 0) + (event.modifiers.alt ? 8 : 0) + (event.modifiers.control ? 16 : 0);
   int column = std::max(0, event.column) + 1, row = std::max(0, event.row) + 1;
-  if (modes.mouse_sgr)
-    return "\x1b[<" + std::to_string(number) + ";" + std::to_string(column) + ";" + std::to_string(row) +
-           (event.action == MouseAction::release ? "m" : "M");
+  if (modes.mouse_sgr) {
+    std::string text = "\x1b[<";
+    for (int value : {number, column, row}) {
+      text += std::to_string(value);
+      text += ';';
+    }
+    text.back() = event.action == MouseAction::release ? 'm' : 'M';
+    return text;
+  }
   // The old encoding: a byte each, offset by 32, so it ends at 223; a release does not say of which button.
   if (column > 223 || row > 223) return {};
   if (event.action == MouseAction::release) number = (number & ~3) | 3;

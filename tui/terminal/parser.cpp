@@ -229,32 +229,51 @@ void Parser::dispatch_escape(Interpreter& target, char final)
   target.escape(intermediate, final);
 }
 
+/// The run of digits and separators at `at`: nearly all of most sequences. The value stays in a register over its
+/// digits.
+const char* Parser::numbers(const char* at, const char* end)
+{
+  int count = sequence.count;
+  std::uint32_t value = count < Sequence::capacity ? sequence.values[static_cast<std::size_t>(count)] : 0;
+  auto store = [&] {
+    if (count < Sequence::capacity)
+      sequence.values[static_cast<std::size_t>(count)] = static_cast<std::uint16_t>(value);
+  };
+  const char* from = at;
+  for (; at < end; ++at) {
+    auto digit = static_cast<unsigned>(static_cast<Byte>(*at)) - '0';
+    if (digit < 10) {
+      value = value * 10 + digit;
+      if (value > Sequence::ceiling) value = Sequence::ceiling;
+    } else if (digit == ';' - '0' || digit == ':' - '0') {
+      store();
+      value = 0;
+      if (count < Sequence::capacity && ++count < Sequence::capacity && *at == ':') sequence.colons |= 1U << count;
+    } else {
+      break;
+    }
+  }
+  store();
+  sequence.count = count;
+  if (at != from) {
+    phase = Phase::parameters;
+    open_parameter = true;
+  }
+  return at;
+}
+
 const char* Parser::header(Interpreter& target, const char* at, const char* end)
 {
-  // Digits are nearly all there is; index and value stay in registers over them.
-  int count = sequence.count;
   while (at < end) {
+    if (phase <= Phase::parameters) {
+      at = numbers(at, end);
+      if (at == end) return at;
+    }
     Byte byte = static_cast<Byte>(*at++);
     if (byte >= '0' && byte <= ';') {
-      if (phase > Phase::parameters) {
-        phase = Phase::ignore;
-        continue;
-      }
-      phase = Phase::parameters;
-      open_parameter = true;
-      if (byte <= '9') {
-        if (count < Sequence::capacity) {
-          auto& slot = sequence.values[static_cast<std::size_t>(count)];
-          std::uint32_t value = slot * 10U + (byte - static_cast<std::uint32_t>('0'));
-          slot = static_cast<std::uint16_t>(value < Sequence::ceiling ? value : Sequence::ceiling);
-        }
-      } else if (count < Sequence::capacity && ++count < Sequence::capacity) {
-        sequence.values[static_cast<std::size_t>(count)] = 0;
-        if (byte == ':') sequence.colons |= 1U << count;
-      }
+      phase = Phase::ignore; // a number after an intermediate
     } else if (byte >= 0x40 && byte < rubout) {
-      if (open_parameter && count < Sequence::capacity) ++count;
-      sequence.count = count;
+      if (open_parameter && sequence.count < Sequence::capacity) ++sequence.count;
       finish_header(target, static_cast<char>(byte));
       return at;
     } else if (byte >= 0x3C && byte < 0x40) {
@@ -269,7 +288,6 @@ const char* Parser::header(Interpreter& target, const char* at, const char* end)
       sequence.intermediate = phase == Phase::intermediates ? '\xFF' : static_cast<char>(byte);
       phase = Phase::intermediates;
     } else if (byte < 0x20) {
-      sequence.count = count;
       State before = state;
       control(target, byte);
       if (state != before) return at;
@@ -278,7 +296,6 @@ const char* Parser::header(Interpreter& target, const char* at, const char* end)
       return at - 1;
     }
   }
-  sequence.count = count;
   return at;
 }
 

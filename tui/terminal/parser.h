@@ -65,6 +65,7 @@ private:
   using Byte = unsigned char;
   const char* ground(Interpreter& target, const char* at, const char* end);
   const char* escape(Interpreter& target, const char* at);
+  const char* numbers(const char* at, const char* end);
   const char* header(Interpreter& target, const char* at, const char* end);
   const char* gather(Interpreter& target, const char* at, const char* end);
   const char* utf8(Interpreter& target, const char* at);

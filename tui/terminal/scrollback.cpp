@@ -36,14 +36,25 @@ void pack_bytes(const Cell* cells, std::size_t count, std::uint8_t* out)
   for (; i < count; ++i) out[i] = static_cast<std::uint8_t>(cells[i].text);
 }
 
+template <class Text>
+void pack_texts(const Cell* cell, const Cell* end, std::size_t step, std::uint8_t* out)
+{
+  for (; cell < end; cell += step, out += sizeof(Text)) {
+    auto text = static_cast<Text>(cell->text);
+    std::memcpy(out, &text, sizeof text);
+  }
+}
+
 } // namespace
 
-void pack_line(std::span<const Cell> cells, RowInfo info, std::vector<std::uint8_t>& out)
+// The worst case: a run for each cell.
+PackBuffer::PackBuffer()
+    : bytes(std::make_unique_for_overwrite<std::uint8_t[]>(line_header + maximum_columns * (run_header + 4)))
+{}
+
+std::span<const std::uint8_t> pack_line(std::span<const Cell> cells, RowInfo info, PackBuffer& buffer)
 {
-  std::size_t at = out.size();
-  // Room for the worst case, a run for each cell; cut to what was needed at the end.
-  out.resize(at + line_header + cells.size() * (run_header + 4));
-  std::uint8_t* to = out.data() + at;
+  std::uint8_t* to = buffer.bytes.get();
   to[0] = static_cast<std::uint8_t>(cells.size());
   to[1] = static_cast<std::uint8_t>(cells.size() >> 8);
   to[2] = static_cast<std::uint8_t>((info.wrapped ? wrapped_bit : 0) | static_cast<int>(info.mark) << 1);
@@ -70,13 +81,17 @@ void pack_line(std::span<const Cell> cells, RowInfo info, std::vector<std::uint8
     to += run_header;
     if (size == 1 && step == 1) {
       pack_bytes(cell, count, to);
-      to += count;
+    } else if (size == 1) {
+      pack_texts<std::uint8_t>(cell, run, step, to);
+    } else if (size == 2) {
+      pack_texts<std::uint16_t>(cell, run, step, to);
     } else {
-      for (; cell < run; cell += step, to += size) std::memcpy(to, &cell->text, size);
+      pack_texts<std::uint32_t>(cell, run, step, to);
     }
+    to += count * size;
     cell = run;
   }
-  out.resize(static_cast<std::size_t>(to - out.data()));
+  return {buffer.bytes.get(), static_cast<std::size_t>(to - buffer.bytes.get())};
 }
 
 int packed_cells(std::span<const std::uint8_t> bytes) { return bytes[0] | bytes[1] << 8; }
@@ -125,9 +140,7 @@ void Scrollback::push(std::span<const Cell> cells, RowInfo info)
     ++total_;
     return;
   }
-  scratch_.clear();
-  pack_line(cells, info, scratch_);
-  push_packed(scratch_);
+  push_packed(pack_line(cells, info, scratch_));
 }
 
 std::uint32_t Scrollback::Block::end(std::uint32_t line) const

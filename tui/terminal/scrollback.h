@@ -15,8 +15,13 @@
 
 namespace conductor::terminal {
 
-/// Packs cells (whole characters) and the row's info, appending to `out`.
-void pack_line(std::span<const Cell> cells, RowInfo info, std::vector<std::uint8_t>& out);
+/// A place to pack lines in, large enough for the longest; its bytes are written before they are read.
+struct PackBuffer {
+  std::unique_ptr<std::uint8_t[]> bytes;
+  PackBuffer();
+};
+/// Packs cells (whole characters, at most maximum_columns) and the row's info. Valid until the buffer's next use.
+std::span<const std::uint8_t> pack_line(std::span<const Cell> cells, RowInfo info, PackBuffer& buffer);
 /// Unpacks a well-formed line into `cells`, replacing what they hold.
 RowInfo unpack_line(std::span<const std::uint8_t> bytes, std::vector<Cell>& cells);
 /// Cells that the line takes, from its header.
@@ -61,7 +66,7 @@ private:
   std::deque<Block> blocks_;
   std::size_t lines_ = 0, bytes_ = 0, keep_ = 0;
   std::uint64_t total_ = 0;
-  std::vector<std::uint8_t> scratch_;
+  PackBuffer scratch_;
 
   void evict();
   Block& room(std::size_t size);
@@ -70,6 +75,17 @@ private:
 // ---- the packed form: {u16 cells, u8 flags, u8 zero}, then runs {Style, u16 count, u8 size, u8 zero, texts}
 
 inline constexpr std::size_t line_header = 4, run_header = 16;
+
+template <class Text, class Visitor>
+bool visit_texts(const std::uint8_t* bytes, std::size_t count, Visitor& visit)
+{
+  for (std::size_t i = 0; i < count; ++i) {
+    Text text;
+    __builtin_memcpy(&text, bytes + i * sizeof text, sizeof text); // little-endian, as every host of ours
+    if (!visit.text(std::uint32_t{text})) return false;
+  }
+  return true;
+}
 
 template <class Visitor>
 bool visit_line(std::span<const std::uint8_t> bytes, Visitor&& visit)
@@ -90,11 +106,13 @@ bool visit_line(std::span<const std::uint8_t> bytes, Visitor&& visit)
     if (bytes.size() - at < payload || !visit.style(style)) return false;
     seen += style.has(flag::wide_lead) ? 2 * count : count;
     if (seen > cells) return false;
-    for (std::size_t end = at + payload; at < end; at += size) {
-      std::uint32_t text = 0;
-      __builtin_memcpy(&text, bytes.data() + at, size); // little-endian, as every host of ours
-      if (!visit.text(text)) return false;
-    }
+    const std::uint8_t* texts = bytes.data() + at;
+    auto count_of = static_cast<std::size_t>(count);
+    bool good = size == 1   ? visit_texts<std::uint8_t>(texts, count_of, visit)
+                : size == 2 ? visit_texts<std::uint16_t>(texts, count_of, visit)
+                            : visit_texts<std::uint32_t>(texts, count_of, visit);
+    if (!good) return false;
+    at += payload;
   }
   return seen == cells;
 }

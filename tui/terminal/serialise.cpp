@@ -218,12 +218,8 @@ void write_line(Writer& a, std::span<const std::uint8_t> line)
 
 void write_screen(Writer& a, const Grid& grid)
 {
-  std::vector<std::uint8_t> line;
-  for (int y = 0; y < grid.rows(); ++y) {
-    line.clear();
-    pack_line(grid.cells(y), grid.row(y).info, line);
-    write_line(a, line);
-  }
+  PackBuffer buffer;
+  for (int y = 0; y < grid.rows(); ++y) write_line(a, pack_line(grid.cells(y), grid.row(y).info, buffer));
 }
 
 /// Whether a line from outside names only what exists here.

@@ -1,16 +1,7 @@
-// Widths by a table of two stages (5 KB): the page of the code point, then its two bits.
+// UTF-8 outside the parser: of cells for the painter, of titles.
 #include "tui/terminal/width.h"
 
-#include "tui/terminal/width_table.h"
-
 namespace conductor::terminal {
-
-int width(char32_t code_point)
-{
-  if (code_point > 0x10FFFF) return 1;
-  const auto& page = width_bits[width_page[code_point >> 8]];
-  return static_cast<int>(page[(code_point >> 5) & 7] >> (2 * (code_point & 31)) & 3);
-}
 
 void append_utf8(std::string& text, char32_t code_point)
 {

@@ -2,13 +2,21 @@
 // writing of UTF-8 outside the parser.
 #pragma once
 
+#include "tui/terminal/width_table.h"
+
 #include <string>
 #include <string_view>
 
 namespace conductor::terminal {
 
-/// Columns of a code point: 0 for what combines with the character before it, 2 for wide ones, else 1.
-int width(char32_t code_point);
+/// Columns of a code point: 0 for what combines with the character before it, 2 for wide ones, else 1. By a table of
+/// two stages (8 KB): the page of the code point, then its two bits.
+inline int width(char32_t code_point)
+{
+  if (code_point > 0x10FFFF) return 1;
+  const auto& page = width_bits[width_page[code_point >> 8]];
+  return static_cast<int>(page[(code_point >> 5) & 7] >> (2 * (code_point & 31)) & 3);
+}
 
 /// Appends the UTF-8 of a code point; U+FFFD for a surrogate or a value beyond U+10FFFF.
 void append_utf8(std::string& text, char32_t code_point);
