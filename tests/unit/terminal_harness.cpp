@@ -100,7 +100,7 @@ std::string cursor_of(const Terminal& terminal)
 
 void check(const Case& test)
 {
-  SCOPED_TRACE(std::string(test.name));
+  SCOPED_TRACE(test.name);
   Terminal whole(test.rows, test.columns);
   whole.feed(test.input);
   Seen expected = observe(whole);
@@ -116,8 +116,8 @@ void check(const Case& test)
 
   for (std::size_t cut = 1; cut < test.input.size(); ++cut) {
     Terminal halves(test.rows, test.columns);
-    halves.feed(test.input.substr(0, cut));
-    halves.feed(test.input.substr(cut));
+    halves.feed(std::string_view(test.input).substr(0, cut));
+    halves.feed(std::string_view(test.input).substr(cut));
     Seen seen = observe(halves);
     EXPECT_EQ(seen.picture, expected.picture) << "cut at " << cut;
     EXPECT_EQ(seen.replies, expected.replies) << "cut at " << cut;

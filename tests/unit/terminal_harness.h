@@ -22,11 +22,11 @@ std::string cursor_of(const Terminal& terminal); ///< "row,column" from 1
 
 /// One input, and what must come of it. Fields that are left empty are not looked at.
 struct Case {
-  std::string_view name;
-  std::string_view input;
-  std::string_view picture;
-  std::string_view cursor;  ///< row,column from 1
-  std::string_view replies; ///< "-" means none
+  std::string name;
+  std::string input;
+  std::string picture; ///< "-" means an empty screen
+  std::string cursor;  ///< row,column from 1
+  std::string replies; ///< "-" means none
   int rows = 4;
   int columns = 10;
 };

@@ -42,15 +42,15 @@ TEST(TerminalText, WideCharacters)
       {"overwriting the right half", "漢字\x1b[1;2Hx", " x字", "1,3"},
       {"a wide one over two halves", "漢字\x1b[1;2H語", " 語", "1,4"},
       {"erasing from a right half", "漢字\x1b[1;4H\x1b[K", "漢", "1,4"},
-      {"erasing up to a left half", "漢字\x1b[1;3H\x1b[1K", "", "1,3"},
+      {"erasing up to a left half", "漢字\x1b[1;3H\x1b[1K", "-", "1,3"},
       {"deleting a left half", "漢字\x1b[1;1H\x1b[P", " 字", "1,1"},
       {"deleting from a right half", "漢字x\x1b[1;2H\x1b[P", " 字x", "1,2"},
       {"deleting over both", "a漢字b\x1b[1;3H\x1b[2P", "a  b", "1,3"},
       {"inserting inside", "漢字\x1b[1;2H\x1b[@", "   字", "1,2"},
       {"inserting pushes half over the edge", "01234567漢\x1b[1;1H\x1b[@", " 01234567", "1,1"},
-      {"a column of one shows a replacement", "漢a", "a", "", "", 1, 1},
+      {"a column of one shows a replacement", "漢", "\ufffd", "", "", 1, 1},
       {"emoji", "😀x", "😀x", "1,4"},
-      {"clearing characters cuts one", "漢字\x1b[1;2H\x1b[2X", "", "1,2"},
+      {"clearing characters cuts one", "漢字\x1b[1;2H\x1b[2X", "-", "1,2"},
   });
 }
 
