@@ -1,0 +1,112 @@
+"""The gate: an operation stops before each call, and can be told to go on, to leave the call out, or to end."""
+import json
+import os
+import socket
+import subprocess
+
+import pytest
+
+
+@pytest.fixture
+def box(conductor):
+    conductor.image = conductor.busybox_image()
+    return conductor
+
+
+class Gated:
+    """A verb with a gate: decide(call) is asked before each call and says go, skip or abort."""
+
+    def __init__(self, conductor, *arguments):
+        ours, theirs = socket.socketpair()
+        self.process = subprocess.Popen(conductor.command("--gate", str(theirs.fileno()), *arguments),
+                                        pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, env=conductor.environment)
+        theirs.close()
+        self.socket, self.stream = ours, ours.makefile("rw")
+        self.calls = []
+
+    def drive(self, decide):
+        """Answers until the verb ends; (exit status, stdout, stderr)."""
+        self.socket.settimeout(60)
+        for line in self.stream:
+            event = json.loads(line)
+            if event["event"] != "call_began":
+                continue
+            self.calls.append(event)
+            self.stream.write(json.dumps({"decision": decide(event)}) + "\n")
+            self.stream.flush()
+        out, error = self.process.communicate(timeout=60)
+        self.stream.close()
+        self.socket.close()
+        return self.process.returncode, out, error
+
+
+def test_operation_asks_before_every_call(box):
+    gated = Gated(box, "run", "--rm", box.image, "--", "echo", "hi")
+    status, out, error = gated.drive(lambda call: "go")
+    assert (status, out) == (0, "hi\n"), error
+    names = [call["name"] for call in gated.calls]
+    assert {"clone3", "fsopen", "pivot_root"} <= set(names)
+    assert all(call["call"] for call in gated.calls)
+
+
+def test_nothing_happens_while_the_gate_waits(box):
+    def decide(call):
+        if call["name"] == "clone3":
+            # What stands before the call is not yet done: there is no process of the container.
+            (row,) = box.json("ps", "-a")
+            assert row["pid"] == 0
+        return "go"
+
+    status, _, error = Gated(box, "run", "-d", box.image, "web", "--", "sleep", "1000").drive(decide)
+    assert status == 0, error
+    assert box.state("web") == "running"
+
+
+def test_call_that_is_skipped_is_not_made(box):
+    status, out, _ = Gated(box, "run", "--rm", box.image, "--", "hostname").drive(
+        lambda call: "skip" if call["name"] == "sethostname" else "go")
+    assert status == 0
+    assert out.strip() == os.uname().nodename
+
+
+def test_abort_before_any_call_leaves_nothing(box):
+    """Every n-th call is aborted once; afterwards neither a container nor anything in the kernel is left."""
+    gated = Gated(box, "run", "--rm", box.image, "--", "true")
+    assert gated.drive(lambda call: "go")[0] == 0
+    total = len(gated.calls)
+    # The last calls take down what has ended: there the command's own status counts.
+    for stop_at in range(0, total, max(1, total // 25)):
+        asked = []
+
+        def decide(call):
+            asked.append(call)
+            return "abort" if len(asked) == stop_at + 1 else "go"
+
+        status, _, error = Gated(box, "run", "--rm", box.image, "--", "true").drive(decide)
+        if len(asked) > stop_at:
+            assert status != 0 or asked[stop_at]["name"] in ("unlinkat", "rmdir", "umount2", "rename", "write"), error
+        assert box.json("ps", "-a") == [], asked[-1]
+        assert box.leftovers() == [], asked[-1]
+
+
+def test_end_of_the_input_means_abort(box):
+    read, write = os.pipe()
+    os.close(write)
+    done = subprocess.run(box.command("--gate", str(read), "create", box.image, "web"), pass_fds=[read], text=True,
+                          capture_output=True, timeout=30)
+    os.close(read)
+    assert done.returncode == 1
+    assert "stopped at the gate" in done.stderr
+    assert box.json("ps", "-a") == []
+
+
+def test_decision_that_is_none_is_an_error(box):
+    read, write = os.pipe()
+    os.write(write, b"perhaps\n")
+    os.close(write)
+    done = subprocess.run(box.command("--gate", str(read), "create", box.image, "web"), pass_fds=[read], text=True,
+                          capture_output=True, timeout=30)
+    os.close(read)
+    assert done.returncode == 2 and "perhaps" in done.stderr
+    assert box.json("ps", "-a") == []
