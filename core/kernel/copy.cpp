@@ -102,8 +102,10 @@ private:
   {
     if (::mkdirat(parent, name.c_str(), 0700) < 0) {
       if (errno != EEXIST) fail("make directory", item, errno);
-      // There already: a directory, or a link to one inside the root, stays as it is.
-      if (!find_in_root(plan_.root, item.target, O_PATH | O_DIRECTORY)) fail("make directory", item, ENOTDIR);
+      // There already: a directory, or a link to one, stays as it is. Where the link leads nowhere, its target is made:
+      // below the root, wherever it points.
+      if (!find_in_root(plan_.root, item.target, O_PATH | O_DIRECTORY))
+        make_directories_in_root(trace_, plan_.root, item.target, 0755);
       return;
     }
     Fd fd{::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};

@@ -1,0 +1,310 @@
+"""From a build file to an image: what each instruction does, what the image then holds, and what is refused."""
+import os
+import stat
+import threading
+
+import pytest
+
+
+def context(conductor, files):
+    """A directory with these files; a text, bytes, None for a directory, or a function that makes something there."""
+    top = conductor.directory / "context"
+    for name, content in files.items():
+        path = top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            path.mkdir(exist_ok=True)
+        elif callable(content):
+            content(path)
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            path.write_text(content)
+    return top
+
+
+def build(conductor, recipe, files=None, *options, name="web"):
+    top = context(conductor, {"Conductorfile": recipe, **(files or {})})
+    return conductor.ok("build", name, top / "Conductorfile", *options)
+
+
+def refused(conductor, recipe, files=None, *options):
+    top = context(conductor, {"Conductorfile": recipe, **(files or {})})
+    return conductor.fails("build", "web", top / "Conductorfile", *options)
+
+
+def inside(conductor, *command, image="web"):
+    """What a command prints in a fresh container of the image."""
+    return conductor.ok("run", "--rm", image, "--", *command)
+
+
+def image(conductor, name="web:latest"):
+    return next(i for i in conductor.json("images") if i["name"] == name)
+
+
+# ---- the seeds' mistakes
+
+
+def test_run_changes_replaces_and_deletes_what_the_base_has(conductor):
+    build(conductor, "FROM busybox\n"
+                     "RUN echo first > /etc/motd && echo keep >> /etc/group\n"
+                     "RUN echo second > /etc/motd && rm /etc/nsswitch.conf && rm -r /var/www && mkdir /var/www\n")
+    assert inside(conductor, "cat", "/etc/motd") == "second\n"
+    assert inside(conductor, "tail", "-n1", "/etc/group") == "keep\n"
+    assert inside(conductor, "sh", "-c", "test -e /etc/nsswitch.conf || echo gone") == "gone\n"
+    assert inside(conductor, "ls", "/var/www") == ""
+
+
+@pytest.mark.parametrize("change", [
+    pytest.param(lambda top: (top / "d/f").write_text("other"), id="content"),
+    pytest.param(lambda top: (top / "d/f").chmod(0o755), id="mode"),
+    pytest.param(lambda top: ((top / "d/l").unlink(), (top / "d/l").symlink_to("g")), id="link target"),
+    pytest.param(lambda top: (top / "d/e").rmdir(), id="empty directory"),
+    pytest.param(lambda top: (top / "d/f").rename(top / "d/h"), id="name"),
+    pytest.param(lambda top: (top / "R").write_text("FROM busybox\nRUN true\nCOPY d /y\n"), id="destination"),
+    pytest.param(lambda top: (top / "R").write_text("FROM busybox\nRUN echo new > /n\nCOPY d /x\n"), id="earlier step"),
+    pytest.param(lambda top: (top / "R").write_text("FROM busybox\nRUN true\nCOPY --chown=7 d /x\n"), id="owner"),
+])
+def test_a_change_misses_the_cache(conductor, change):
+    top = context(conductor, {"R": "FROM busybox\nRUN true\nCOPY d /x\n", "d/f": "one", "d/e": None,
+                              "d/l": lambda path: path.symlink_to("f")})
+    conductor.ok("build", "web", top / "R")
+    before = image(conductor)["layers"]
+    change(top)
+    conductor.ok("build", "web", top / "R")
+    assert image(conductor)["layers"][-1] != before[-1]
+
+
+def test_the_same_again_is_all_cached(conductor):
+    files = {"d/f": "one", "d/e": None}
+    build(conductor, "FROM busybox\nCOPY d /x\nRUN date +%N > /when\n", files)
+    first = image(conductor)
+    when = inside(conductor, "cat", "/when")
+    os.utime(conductor.directory / "context/d/f", (1, 1))  # a fresh check-out has other times
+    build(conductor, "# a comment\nFROM busybox\nCOPY d /x\nRUN date +%N > /when\n", files)
+    assert image(conductor)["id"] == first["id"]
+    assert inside(conductor, "cat", "/when") == when
+
+
+def test_no_cache_makes_all_anew_and_later_steps_stand_on_it(conductor):
+    build(conductor, "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /a\n", name="one")
+    build(conductor, "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /a\nRUN cp /a /b\n", name="two")
+    build(conductor, "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /a\n", None, "--no-cache", name="one")
+    build(conductor, "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /a\nRUN cp /a /b\n", name="two")
+    a = inside(conductor, "cat", "/a", image="two")
+    assert a == inside(conductor, "cat", "/a", image="one")
+    assert a == inside(conductor, "cat", "/b", image="two")
+
+
+def test_a_failed_run_is_no_cache_hit(conductor):
+    recipe = "FROM busybox\nRUN echo half > /half; exit 3\n"
+    for _ in range(2):
+        assert "Conductorfile:2: RUN echo half > /half; exit 3: exit status 3" in refused(conductor, recipe)
+    assert conductor.json("images") == []
+    assert list((conductor.root / "tmp").iterdir()) == []
+
+
+def test_run_has_an_empty_standard_input(conductor):
+    build(conductor, "FROM busybox\nRUN cat > /read\nRUN echo after > /after\n")
+    assert inside(conductor, "cat", "/read") == ""
+    assert inside(conductor, "cat", "/after") == "after\n"
+
+
+def test_run_is_a_container_of_its_own(conductor):
+    build(conductor, "FROM busybox\nRUN (sleep 1000 &) ; ps > /ps; hostname > /name; readlink /proc/self/ns/mnt > /ns\n")
+    processes = inside(conductor, "cat", "/ps").splitlines()
+    assert len(processes) <= 5, "the host's processes are not in sight"
+    assert inside(conductor, "cat", "/ns").strip() != os.readlink("/proc/self/ns/mnt")
+    assert not [line for line in conductor.leftovers() if "sleep" in line], "what RUN started is gone with it"
+
+
+def test_run_sees_nothing_of_the_hosts_environment(conductor):
+    top = context(conductor, {"Conductorfile": "FROM busybox\nENV A=1\nRUN env | sort > /env\n"})
+    conductor.ok("build", "web", top / "Conductorfile", env={"SECRET_OF_THE_HOST": "1"})
+    names = {line.split("=")[0] for line in inside(conductor, "cat", "/env").splitlines()}
+    assert names <= {"A", "HOME", "HOSTNAME", "PATH", "PWD", "SHLVL"}
+
+
+# ---- instructions
+
+
+def test_copy_keeps_modes_links_times_and_gives_all_to_root(conductor):
+    build(conductor, "FROM busybox\nCOPY d /opt/d\nRUN stat -c '%n %a %u:%g' /opt/d /opt/d/run /opt/d/e > /stat; readlink /opt/d/l >> /stat\n",
+          {"d/run": lambda p: (p.write_text("x"), p.chmod(0o4750), os.chown(p, 1234, 1234), p.chmod(0o4750)),
+           "d/e": None, "d/l": lambda p: p.symlink_to("/nowhere/at/all")})
+    assert inside(conductor, "cat", "/stat").splitlines() == [
+        "/opt/d 755 0:0", "/opt/d/run 4750 0:0", "/opt/d/e 755 0:0", "/nowhere/at/all"]
+
+
+def test_copy_of_several_into_a_directory(conductor):
+    build(conductor, "FROM busybox\nWORKDIR /app\nCOPY a b* sub ./in/\nCOPY a /tmp\n", {"a": "a", "b1": "1", "b2": "2", "sub/s": "s"})
+    assert inside(conductor, "ls", "/app/in").split() == ["a", "b1", "b2", "s"]
+    assert inside(conductor, "ls", "/tmp").split() == ["a"]
+    assert inside(conductor, "stat", "-c", "%a", "/tmp") == "1777\n", "a directory that is there stays as it is"
+
+
+def test_copy_chown_and_chmod(conductor):
+    build(conductor, "FROM busybox\nCOPY --chown=www-data:5 --chmod=640 a /a\n", {"a": "a"})
+    assert inside(conductor, "stat", "-c", "%u:%g %a", "/a") == "33:5 640\n"
+
+
+def test_copy_leaves_out_what_an_ignore_file_names(conductor):
+    build(conductor, "FROM busybox\nCOPY . /all\n", {".dockerignore": "*.log\n.dockerignore\nConductorfile\n", "a": "", "b.log": ""})
+    assert inside(conductor, "ls", "-A", "/all") == "a\n"
+
+
+def test_copy_into_directories_that_are_links_stays_in_the_image(conductor):
+    canary = conductor.directory / "canary"
+    canary.mkdir()
+    build(conductor, f"FROM busybox\nRUN ln -s {canary} /out && ln -s ../../../../..{canary} /up && ln -s /usr/bin /tools\n"
+                     "COPY a /out/\nCOPY a /up/\nCOPY a /tools/\n", {"a": "a"})
+    assert list(canary.iterdir()) == []
+    assert inside(conductor, "cat", "/usr/bin/a") == "a"
+
+
+def test_env_workdir_user_and_command_hold_in_run_and_container(conductor):
+    build(conductor, "FROM busybox\n"
+                     "ENV BASE=/srv NAME=\"two words\"\n"
+                     "ENV OLD form of it\n"
+                     "WORKDIR $BASE/${SUB:-app}\n"
+                     "RUN pwd > where; id -u > user; echo \"$NAME\" > name\n"
+                     "RUN chown -R www-data .\n"
+                     "USER www-data\n"
+                     "RUN id -u > user\n"
+                     "LABEL a.b=\"c $BASE\"\n"
+                     "ENTRYPOINT [\"sh\", \"-c\"]\n"
+                     "CMD [\"cat where user name; echo $OLD\"]\n")
+    assert conductor.ok("run", "--rm", "web") == "/srv/app\n33\ntwo words\nform of it\n"
+
+
+def test_arguments_of_the_build(conductor):
+    recipe = "ARG BASE=busybox\nFROM $BASE\nARG WHO=nobody\nRUN echo $WHO > /who\n"
+    build(conductor, recipe)
+    assert inside(conductor, "cat", "/who") == "nobody\n"
+    build(conductor, recipe, None, "--build-arg", "WHO=me")
+    assert inside(conductor, "cat", "/who") == "me\n"
+    assert inside(conductor, "sh", "-c", "echo ${WHO-unset}") == "unset\n", "an argument is not in the image's environment"
+
+
+def test_stages(conductor):
+    build(conductor, "FROM busybox AS maker\nRUN mkdir /out && echo made > /out/file\n"
+                     "FROM busybox AS final\nCOPY --from=maker /out /got\n"
+                     "FROM final\nRUN echo never > /never\n", None, "--target", "final")
+    assert inside(conductor, "cat", "/got/file") == "made\n"
+    assert inside(conductor, "sh", "-c", "test -e /never || echo no") == "no\n"
+
+
+def test_from_scratch(conductor):
+    build(conductor, "FROM scratch\nCOPY busybox /bin/sh\nCMD [\"/bin/sh\", \"-c\", \"echo alone\"]\n",
+          {"busybox": lambda p: (p.write_bytes(busybox_program().read_bytes()), p.chmod(0o755))})
+    assert conductor.ok("run", "--rm", "web") == "alone\n"
+    assert len(image(conductor)["layers"]) == 1
+
+
+def busybox_program():
+    from support.program import program_path
+    from pathlib import Path
+    return next(p for p in (program_path().parent / "share/busybox", Path("/bin/busybox")) if p.exists())
+
+
+def test_from_a_local_image(conductor):
+    build(conductor, "FROM busybox\nENV A=1\nRUN echo one > /one\n", name="team/one:5")
+    build(conductor, "FROM team/one:5\nRUN echo $A > /two\n")
+    assert inside(conductor, "cat", "/one", "/two") == "one\n1\n"
+
+
+def test_a_hundred_layers(conductor):
+    build(conductor, "FROM busybox\nCOPY a /a\n" + "".join(f"WORKDIR /d{n}\n" for n in range(98)) + "RUN ls -d /d[0-9]* | wc -l > /count\n", {"a": "a"})
+    assert len(image(conductor)["layers"]) == 101
+    assert inside(conductor, "cat", "/count") == "98\n"
+
+
+def test_the_file_is_found_by_its_usual_names(conductor):
+    top = context(conductor, {"Dockerfile": "FROM busybox\nENV FROM_FILE=docker\n"})
+    conductor.ok("build", "web", cwd=top)
+    assert "docker" in inside(conductor, "env")
+    context(conductor, {"Conductorfile": "FROM busybox\nENV FROM_FILE=ours\n"})
+    conductor.ok("build", "web", cwd=top)
+    assert "ours" in inside(conductor, "env")
+
+
+def test_without_a_file_the_default_base_is_made(conductor):
+    config = conductor.directory / "config.json"
+    config.write_text('{"default_base": "busybox"}')
+    empty = context(conductor, {"empty": None}) / "empty"
+    conductor.ok("--config", config, "build", "web", cwd=empty)
+    assert image(conductor)["base"] == "busybox:latest"
+
+
+# ---- two at once, and killed
+
+
+def test_two_builds_at_once_share_the_work(conductor):
+    top = context(conductor, {"Conductorfile": "FROM busybox\nRUN sleep 0.3; cat /proc/sys/kernel/random/uuid > /id\n"})
+    threads = [threading.Thread(target=conductor.run, args=("build", name, top / "Conductorfile")) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert image(conductor, "one:latest")["layers"] == image(conductor, "two:latest")["layers"]
+
+
+@pytest.mark.parametrize("signal", ["SIGKILL", "SIGTERM", "SIGINT"])
+def test_a_killed_build_leaves_nothing_that_the_next_does_not_clean(conductor, signal):
+    import signal as signals
+    top = context(conductor, {"Conductorfile": "FROM busybox\nRUN echo begun; sleep 1000\n"})
+    with conductor.start("build", "web", top / "Conductorfile") as process:
+        for line in process.stdout:
+            if line.strip() == "begun":
+                break
+        process.send_signal(getattr(signals, signal))
+        process.communicate(timeout=20)
+        assert process.returncode != 0
+    assert conductor.json("images") == []
+    build(conductor, "FROM busybox\nRUN echo next > /next\n")
+    assert [p.name for p in (conductor.root / "tmp").iterdir()] == []
+    assert conductor.leftovers() == []
+
+
+# ---- refused
+
+
+@pytest.mark.parametrize("recipe, says", [
+    ("FROM busybox\n\nRUNN true\n", "Conductorfile:3: unknown instruction 'RUNN'"),
+    ("FROM busybox\nRUNN true\n", "hint: did you mean 'RUN'?"),
+    ("FROM busybox\nCOPY missing /x\n", "Conductorfile:2: COPY: there is no 'missing' in the context"),
+    ("FROM busybox\nCOPY ../../etc/passwd /x\n", "Conductorfile:2: COPY: '../../etc/passwd' leaves the context"),
+    ("FROM busybox\nADD a b\n", "Conductorfile:2: this version does not build ADD"),
+    ("RUN true\n", "Conductorfile:1: RUN stands before the first FROM"),
+    ("FROM debian:bokworm\n", "Conductorfile:1: debian has no 'bokworm'"),
+    ("FROM nosuch/image:1\n", "Conductorfile:1: there is no image 'nosuch/image:1' here"),
+    ("FROM nosuch/image:1\n", "images from registries come with a later version"),
+    ("FROM busybox\nRUN [\"/no/such\"]\n", "Conductorfile:2:"),
+    ("FROM busybox\nUSER nobodyknows\nRUN true\n", "Conductorfile:3:"),
+    ("FROM busybox\nRUN kill -9 $$\n", "Conductorfile:2: RUN kill -9 $$: "),
+    ("", "Conductorfile: there is no FROM"),
+])
+def test_what_is_wrong_is_said_with_file_and_line(conductor, recipe, says):
+    assert says in refused(conductor, recipe, {"a": "a"})
+
+
+@pytest.mark.parametrize("name", ["../x", "x" * 300, "", "a b", "\x1b[31mred", "Web", "id:0123456789ab"])
+def test_bad_names_are_wrong_usage(conductor, name):
+    top = context(conductor, {"Conductorfile": "FROM busybox\n"})
+    said = conductor.fails("build", name, top / "Conductorfile", status=2)
+    assert "\x1b" not in said
+
+
+def test_a_missing_build_file(conductor):
+    assert "No such file" in conductor.fails("build", "web", conductor.directory / "nothing")
+
+
+def test_sockets_and_devices_are_not_copied(conductor):
+    assert "is a device" in refused(conductor, "FROM busybox\nCOPY d /d\n",
+                                    {"d/null": lambda p: os.mknod(p, stat.S_IFCHR | 0o600, os.makedev(1, 3))})
+
+
+def test_a_link_out_of_the_context_gives_nothing_of_the_host(conductor):
+    secret = conductor.directory / "secret"
+    secret.write_text("secret")
+    assert "Conductorfile:2: COPY" in refused(conductor, "FROM busybox\nCOPY l /l\n", {"l": lambda p: p.symlink_to(secret)})

@@ -1,0 +1,107 @@
+"""Images that are there: listing, naming, removing, and the build cache."""
+import threading
+
+
+def build(conductor, name, recipe):
+    file = conductor.directory / "Recipe"
+    file.write_text(recipe)
+    conductor.ok("build", name, file)
+
+
+def names(conductor):
+    return [image["name"] for image in conductor.json("images")]
+
+
+def layers(conductor):
+    return {path.name for path in (conductor.root / "layers").iterdir()}
+
+
+def test_a_list_says_name_size_layers_base_and_users(conductor):
+    build(conductor, "web:2", "FROM busybox\nRUN head -c 100000 /dev/zero > /zeros\n")
+    conductor.ok("run", "-d", "web:2", "one", "--", "sleep", "1000")
+    [image] = conductor.json("images")
+    assert image["name"] == "web:2"
+    assert image["base"] == "busybox:latest"
+    assert image["used_by"] == ["one"]
+    assert len(image["layers"]) == 2 and len(image["id"]) == 64
+    assert 1_000_000 < image["size_bytes"] < 10_000_000
+    assert image["created"].endswith("Z")
+
+
+def test_an_image_that_is_used_is_not_removed(conductor):
+    build(conductor, "web", "FROM busybox\n")
+    conductor.ok("run", "-d", "web", "one", "--", "sleep", "1000")
+    said = conductor.fails("rmi", "web")
+    assert "'web'" in said and "'one'" in said
+    assert names(conductor) == ["web:latest"]
+    conductor.ok("stop", "one")
+    conductor.ok("rmi", "web")
+    assert names(conductor) == []
+
+
+def test_an_unknown_image_names_the_nearest(conductor):
+    build(conductor, "website", "FROM busybox\n")
+    assert "did you mean 'website'?" in conductor.fails("rmi", "webiste")
+
+
+def test_an_image_can_be_removed_by_id(conductor):
+    build(conductor, "web", "FROM busybox\nENV A=1\n")
+    build(conductor, "other", "FROM busybox\n")
+    web = next(i for i in conductor.json("images") if i["name"] == "web:latest")
+    conductor.ok("rmi", f"id:{web['id'][:12]}")
+    assert names(conductor) == ["other:latest"]
+
+
+def test_rmcache_keeps_what_images_and_containers_need(conductor):
+    build(conductor, "kept", "FROM busybox\nRUN echo kept > /kept\n")
+    build(conductor, "used", "FROM busybox\nRUN echo used > /used\n")
+    build(conductor, "gone", "FROM busybox\nRUN echo gone > /gone\n")
+    used = next(i for i in conductor.json("images") if i["name"] == "used:latest")
+    conductor.ok("run", "-d", "used", "one", "--", "sleep", "1000")
+    build(conductor, "used", "FROM busybox\nENV A=1\n")  # the name moves on, the container stays on its layers
+    conductor.ok("rmi", "gone")
+    before = layers(conductor)
+    conductor.ok("rmcache")
+    after = layers(conductor)
+    assert len(before - after) == 1
+    assert set(used["layers"]) <= after
+    assert conductor.ok("run", "--rm", "kept", "--", "cat", "/kept") == "kept\n"
+    assert conductor.ok("exec", "one", "--", "cat", "/used") == "used\n"
+    assert list((conductor.root / "cache").iterdir()) == []
+
+
+def test_after_rmcache_a_build_makes_its_steps_anew(conductor):
+    build(conductor, "web", "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /id\n")
+    first = conductor.json("images")[0]["layers"]
+    conductor.ok("rmcache")
+    build(conductor, "web", "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /id\n")
+    assert conductor.json("images")[0]["layers"] != first
+
+
+def test_rmcache_beside_builds_breaks_none(conductor):
+    recipes = []
+    for number in range(4):
+        file = conductor.directory / f"R{number}"
+        file.write_text("FROM busybox\n" + "".join(f"RUN echo {number}{n} > /f{n}\n" for n in range(3)))
+        recipes.append(file)
+    done = []
+    threads = [threading.Thread(target=lambda f=f: done.append(conductor.run("build", f.name.lower(), f))) for f in recipes]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        conductor.run("rmcache")
+    for thread in threads:
+        thread.join()
+    assert [d.returncode for d in done] == [0] * 4, "\n".join(d.stderr for d in done)
+    for number in range(4):
+        assert conductor.ok("run", "--rm", f"r{number}", "--", "cat", "/f2") == f"{number}2\n"
+
+
+def test_a_base_that_is_not_there_is_made_for_run(conductor):
+    assert conductor.ok("run", "--rm", "busybox", "--", "echo", "hello").endswith("hello\n")
+    assert names(conductor) == ["busybox:latest"]
+
+
+def test_run_of_an_unknown_image_says_what_there_is(conductor):
+    said = conductor.fails("run", "--rm", "nosuch/thing", "--", "true", status=125)
+    assert "nosuch/thing" in said
