@@ -48,6 +48,7 @@ App::App(Options options)
   loop_.watch(watch_.fd(), EPOLLIN, *this);
   look_ = {&theme_, theme_.ascii_borders() || !screen_.can().unicode_borders,
            theme_.ascii_graphs() || !screen_.can().unicode_graphs};
+  place_panes();
   if (!screen_.can().notice.empty()) say(Role::warning, screen_.can().notice);
 }
 

@@ -76,10 +76,10 @@ void App::rebuild_rows()
   const auto here =
       std::find_if(rows_.begin(), rows_.end(), [&](const auto& row) { return row.id == containers_cursor_.selected; });
   if (here == rows_.end()) {
-    const bool any = !rows_.empty();
-    containers_cursor_.selected =
-        any ? rows_[static_cast<std::size_t>(std::clamp(before, 0, static_cast<int>(rows_.size()) - 1))].id : "";
-    wish_details();
+    std::string next;
+    if (!rows_.empty())
+      next = rows_[static_cast<std::size_t>(std::clamp(before, 0, static_cast<int>(rows_.size()) - 1))].id;
+    if (next != std::exchange(containers_cursor_.selected, next)) wish_details();
   }
   if (!images_.empty() &&
       std::none_of(images_.begin(), images_.end(), [&](const auto& row) { return row.tag == images_cursor_.selected; }))
