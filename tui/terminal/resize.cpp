@@ -34,7 +34,8 @@ public:
     std::size_t text_end = cells.size();
     if (!info.wrapped)
       while (text_end > 0 && cells[text_end - 1].text == 0 && !cells[text_end - 1].tail()) --text_end;
-    for (std::size_t i = 0; i < cells.size();) {
+    std::size_t i = points.empty() && columns_ > 1 ? put_pieces(cells.first(text_end)) : 0;
+    while (i < cells.size()) {
       std::size_t step = cells[i].wide() ? 2 : 1;
       if (i < text_end || row_.size() + step <= columns_) {
         put(cells.subspan(i, step), points, i);
@@ -79,6 +80,22 @@ private:
     ++emitted_;
     row_.clear();
     continued_ = wrapped;
+  }
+
+  /// Rows without a point on them, nearly all, go by the piece. Only a left half must not end one. Returns how many
+  /// cells went.
+  std::size_t put_pieces(std::span<const Cell> cells)
+  {
+    for (std::size_t i = 0; i < cells.size();) {
+      if (row_.size() >= columns_) emit(true);
+      std::size_t count = std::min(columns_ - row_.size(), cells.size() - i);
+      if (cells[i + count - 1].wide()) --count;
+      if (count == 0) emit(true);
+      auto from = cells.begin() + static_cast<std::ptrdiff_t>(i);
+      row_.insert(row_.end(), from, from + static_cast<std::ptrdiff_t>(count));
+      i += count;
+    }
+    return cells.size();
   }
 
   void put(std::span<const Cell> character, std::span<Point*> points, std::size_t index)
