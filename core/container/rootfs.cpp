@@ -82,7 +82,9 @@ std::vector<Fd> make_mounts(const Root& root, const RootfsPlan& plan, const Spec
                                  .upper = plan.rw + "/upper",
                                  .work = plan.rw + "/work",
                                  .is_volatile = plan.is_volatile,
-                                 .owner = first_id};
+                                 .owner = first_id,
+                                 // Nodes that an image brings are only names: the devices are those of our own /dev.
+                                 .attributes = MOUNT_ATTR_NODEV};
   mounts.push_back(kernel::overlay(trace, request));
   mounts.push_back(kernel::make_dev(trace, first_id, spec.devices));
   if (plan.host_network)
@@ -149,9 +151,12 @@ public:
                                        : kernel::make_file_in_root(trace_, root_.get(), bind.target, 0644);
       kernel::attach(trace_, mount.get(), target.get(), bind.target);
     }
-    for (const auto& target : spec_.tmpfs)
-      place(kernel::new_file_system(trace_, "tmpfs", {{"mode", "1777"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, target),
-            target);
+    for (const auto& target : spec_.tmpfs) {
+      const Fd mount =
+          kernel::new_file_system(trace_, "tmpfs", {{"mode", "1777"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, target);
+      const Fd directory = kernel::make_directories_in_root(trace_, root_.get(), target, 0755);
+      kernel::attach(trace_, mount.get(), directory.get(), target);
+    }
   }
 
   void hide()
@@ -198,9 +203,10 @@ public:
 
 private:
   Fd take() { return std::move(mounts_.at(next_++)); }
+  // Where the image has a symlink the start fails: these mounts guard the container and are not led elsewhere.
   void place(const Fd& mount, const std::string& target)
   {
-    const Fd directory = kernel::make_directories_in_root(trace_, root_.get(), target, 0755);
+    const Fd directory = kernel::make_plain_directories_in_root(trace_, root_.get(), target, 0755);
     kernel::attach(trace_, mount.get(), directory.get(), target);
   }
 

@@ -24,13 +24,13 @@ constexpr uint64_t guarded = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 constexpr int rename_races = 128;
 constexpr int most_symlinks = 40; // as the kernel's own MAXSYMLINKS
 
-int open_guarded(int root, const std::string& path, int flags, mode_t mode = 0)
+int open_guarded(int root, const std::string& path, int flags, mode_t mode = 0, uint64_t resolve = guarded)
 {
   const char* shown = path.empty() ? "." : path.c_str();
   // openat2(2) is strict: with O_PATH it takes no other flag that would mean nothing.
   if ((flags & O_PATH) == 0) flags |= O_NOCTTY;
   for (int attempt = 0;; ++attempt) {
-    const int fd = sys_openat2(root, shown, static_cast<unsigned>(flags | O_CLOEXEC), mode, guarded);
+    const int fd = sys_openat2(root, shown, static_cast<unsigned>(flags | O_CLOEXEC), mode, resolve);
     if (fd >= 0 || (errno != EAGAIN && errno != EINTR) || attempt == rename_races) return fd;
   }
 }
@@ -62,14 +62,21 @@ std::string read_link_of(int link)
   return length < 0 ? std::string{} : std::string{buffer, static_cast<size_t>(length)};
 }
 
+Error not_plain(int root, const std::string& path, int number)
+{
+  const char* hint = number == ELOOP ? "/proc, /sys and /dev of an image must be directories, no symlinks" : "";
+  return Error{"make the directory " + shown_in(root, path), number, hint};
+}
+
 enum class Last : char { directory, file };
+enum class Links : char { followed, refused };
 
 // One walk from the root downwards, one name at a time, each opened without following: a symlink is read and its names
 // are walked in its place, ".." goes back along our own descriptors, so there is no string that could lead outside.
 class Walk {
 public:
-  Walk(Trace& trace, int root, const std::string& path, mode_t mode)
-      : trace_(trace), root_(root), path_(path), mode_(mode)
+  Walk(Trace& trace, int root, const std::string& path, mode_t mode, Links links = Links::followed)
+      : trace_(trace), root_(root), path_(path), mode_(mode), links_(links)
   {
     push_front_names(names_, path);
   }
@@ -149,6 +156,7 @@ private:
 
   void follow(int link)
   {
+    if (links_ == Links::refused) throw not_plain(root_, path_, ELOOP);
     if (++followed_ > most_symlinks) throw Error{"make " + shown_in(root_, path_), ELOOP};
     const std::string target = read_link_of(link);
     if (target.starts_with('/')) stack_.clear();
@@ -159,6 +167,7 @@ private:
   int root_;
   const std::string& path_;
   mode_t mode_;
+  Links links_;
   std::deque<std::string> names_;
   std::vector<Fd> stack_;
   int followed_ = 0;
@@ -187,6 +196,14 @@ Fd make_directories_in_root(Trace& trace, int root, const std::string& path, mod
   Fd found{open_guarded(root, path, O_PATH | O_DIRECTORY)};
   if (found) return found;
   return Walk{trace, root, path, mode}.make(Last::directory);
+}
+
+Fd make_plain_directories_in_root(Trace& trace, int root, const std::string& path, mode_t mode)
+{
+  Fd found{open_guarded(root, path, O_PATH | O_DIRECTORY, 0, guarded | RESOLVE_NO_SYMLINKS)};
+  if (found) return found;
+  if (errno == ENOENT) return Walk{trace, root, path, mode, Links::refused}.make(Last::directory);
+  throw not_plain(root, path, errno);
 }
 
 Fd make_file_in_root(Trace& trace, int root, const std::string& path, mode_t mode)

@@ -27,6 +27,9 @@ std::optional<Fd> find_in_root(int root, const std::string& path, int flags);
 // Like mkdir -p, never leaving the root, missing targets of symlinks made too. Returns an O_PATH descriptor of the
 // last. New directories belong to the caller's fsuid. Throws Error; ENOTDIR where something else is in the way.
 Fd make_directories_in_root(Trace& trace, int root, const std::string& path, mode_t mode);
+// The same for a place that must be a directory itself, such as /proc: symlinks on the way are refused, because what is
+// mounted there guards the container and may not be led elsewhere. Throws Error (ELOOP, with a hint).
+Fd make_plain_directories_in_root(Trace& trace, int root, const std::string& path, mode_t mode);
 // An empty file as the target of a mount, with its directories (0755). Something that is there already stays as it is.
 // Returns an O_PATH descriptor. Throws Error; EISDIR where it is a directory.
 Fd make_file_in_root(Trace& trace, int root, const std::string& path, mode_t mode);

@@ -124,6 +124,19 @@ TEST_F(InRoot, directories_are_never_made_outside)
   EXPECT_TRUE(fs::is_directory(top_ / "root/c"));
 }
 
+TEST_F(InRoot, a_plain_directory_is_never_reached_by_a_link)
+{
+  link("/etc", "root/proc");
+  link("missing", "root/dev");
+  const auto make = [&](const char* path) { make_plain_directories_in_root(trace_, root_.get(), path, 0755); };
+  EXPECT_EQ(error_of([&] { make("proc"); }), ELOOP);
+  EXPECT_EQ(error_of([&] { make("dev"); }), ELOOP);
+  EXPECT_EQ(error_of([&] { make("dev/pts"); }), ELOOP);
+  EXPECT_EQ(error_of([&] { make("sys/fs"); }), 0);
+  EXPECT_TRUE(fs::is_directory(top_ / "root/sys/fs"));
+  EXPECT_FALSE(fs::exists(top_ / "root/missing"));
+}
+
 TEST_F(InRoot, the_root_itself_is_a_directory)
 {
   EXPECT_TRUE(make_directories_in_root(trace_, root_.get(), "/", 0755));
