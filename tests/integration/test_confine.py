@@ -2,6 +2,8 @@
 import os
 import re
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from support.probe import compile_probe
@@ -62,7 +64,7 @@ def test_exec_is_confined_as_run_is(box):
 
 def test_a_build_step_is_confined_as_run_is(conductor):
     file = conductor.directory / "Stepfile"
-    file.write_text("FROM busybox\nRUN cat /proc/self/status > /status\n")
+    file.write_text('FROM busybox\nRUN ["cp", "/proc/self/status", "/status"]\n')
     conductor.ok("build", "step", file)
     check_root_is_confined(fields(conductor.ok("run", "step", "--rm", "--", "cat", "/status")))
 
@@ -248,12 +250,31 @@ def test_nothing_of_the_callers_environment_shows_inside(box):
     assert "SECRET" not in inside(box, "env", env={"SECRET": "x"})
 
 
+def copy_with_libraries(tree, *paths):
+    """Puts files of the host into a tree at their own paths, with all the libraries that they load."""
+    wanted = set(paths)
+    for path in paths:
+        listing = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
+        wanted |= set(re.findall(r"(/\S+) \(0x", listing))
+    for path in wanted:
+        target = tree / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+
+
 def test_su_from_root_works(conductor):
-    """With no_new_privs a setuid su gains nothing, but root needs it for nothing either."""
-    if not shutil.which("debootstrap") and not shutil.which("mmdebstrap"):
-        pytest.skip("neither mmdebstrap nor debootstrap is installed")
-    file = conductor.directory / "Debianfile"
-    file.write_text("FROM debian:bookworm\n")
-    conductor.ok("build", "deb", file, timeout=500)
-    out = conductor.ok("run", "deb", "--rm", "--", "su", "-s", "/bin/sh", "nobody", "-c", "id -un")
-    assert out == "nobody\n"
+    """With no_new_privs a setuid su gains nothing, but root needs it for nothing either. PAM looks for an audit socket
+    on the way, and gives up unless that is refused in the one way that it knows."""
+    context = conductor.directory / "context"
+    modules = [str(m) for m in Path("/").glob("lib/*/security/pam_*.so") if m.stem in ("pam_rootok", "pam_permit", "pam_unix")]
+    copy_with_libraries(context / "tree", shutil.which("su"), *modules)
+    etc = context / "tree/etc"
+    (etc / "pam.d").mkdir(parents=True)
+    (etc / "pam.d/su").write_text("auth sufficient pam_rootok.so\naccount required pam_permit.so\nsession required pam_unix.so\n")
+    (etc / "passwd").write_text("root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")
+    (etc / "group").write_text("root:x:0:\nnogroup:x:65534:\n")
+    (context / "Conductorfile").write_text("FROM busybox\nCOPY tree /\n")
+    conductor.ok("build", "pam", context / "Conductorfile")
+    su = shutil.which("su")
+    out = conductor.ok("run", "pam", "--rm", "--", su, "-s", "/bin/sh", "nobody", "-c", "id -u; grep CapEff /proc/self/status")
+    assert out.split() == ["65534", "CapEff:", "0000000000000000"]
