@@ -123,6 +123,11 @@ void Interpreter::repeat(int count)
 {
   if (last_printed == 0) return;
   count = std::min(count, rows * columns);
+  if (last_printed < 0x80 && charsets.plain() && !inner.insert) {
+    // Eight bytes of a child can ask for the whole screen: that must not cost a step for each character.
+    std::string run(static_cast<std::size_t>(count), static_cast<char>(last_printed));
+    return print_ascii(run);
+  }
   for (; count > 0; --count) put(last_printed, std::min(width(last_printed), columns));
 }
 

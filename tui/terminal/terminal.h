@@ -85,7 +85,8 @@ public:
   Terminal(Terminal&&) noexcept;
   Terminal& operator=(Terminal&&) noexcept;
 
-  /// Takes bytes as the child wrote them, cut anywhere. Never throws but for want of memory.
+  /// Takes bytes as the child wrote them, cut anywhere. Never throws but for want of memory. Some sequences of few
+  /// bytes touch the whole screen: whoever must stay responsive feeds 4 KiB between two looks at the clock.
   void feed(std::string_view bytes);
   /// Resizes both screens. The primary one is reflowed; cursor, margins, tabs and saved positions stay inside.
   void resize(int rows, int columns);
@@ -104,8 +105,8 @@ public:
   /// Line `index` of the scrollback (0 = oldest), unpacked into a buffer that the next call of it overwrites.
   std::span<const Cell> scrollback_row(std::size_t index) const;
   RowInfo scrollback_info(std::size_t index) const;
-  /// Lines that ever entered the scrollback; a view that is scrolled back stays put by watching it. A resize starts it
-  /// anew from scrollback_rows().
+  /// Lines that ever entered the scrollback; a view that is scrolled back stays put by watching it. A resize counts the
+  /// lines anew.
   std::uint64_t scrollback_total() const;
   void clear_scrollback();
   std::size_t scrollback_bytes() const; ///< memory it takes now
