@@ -41,6 +41,30 @@ void Trace::forward(const Event& event)
   for (Listener* listener : listeners_) listener->on(event);
 }
 
+void Trace::relay(const Event& event)
+{
+  if (event.kind == EventKind::call_began) relayed_calls_.push_back(event);
+  if (event.kind == EventKind::call_ended) relayed_calls_.clear();
+  if (event.kind == EventKind::step_began) relayed_.emplace_back(event.id, event.time_us);
+  if (event.kind == EventKind::step_ended)
+    std::erase_if(relayed_, [&](const auto& open) { return open.first == event.id; });
+  forward(event);
+}
+
+void Trace::end_relayed(Outcome outcome)
+{
+  for (; !relayed_calls_.empty(); relayed_calls_.pop_back()) {
+    Event call = relayed_calls_.back();
+    after(call, outcome == Outcome::done ? 0 : ECANCELED, false);
+  }
+  for (; !relayed_.empty(); relayed_.pop_back()) {
+    const auto [id, began_us] = relayed_.back();
+    Event event{.kind = EventKind::step_ended, .id = id, .outcome = outcome};
+    event.duration_us = monotonic_us() - began_us;
+    send(event);
+  }
+}
+
 void Trace::notice(std::string_view text)
 {
   if (listeners_.empty()) return;
@@ -95,6 +119,8 @@ uint32_t Trace::reserve_ids() { return std::exchange(next_id_, next_id_ + 10'000
 void Trace::restart(uint32_t first_id, uint32_t parent)
 {
   listeners_.clear();
+  relayed_.clear();
+  relayed_calls_.clear();
   gate_ = nullptr;
   interrupt_ = nullptr;
   calls_wanted_ = steps_wanted_ = false;

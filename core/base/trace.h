@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace conductor {
@@ -111,6 +112,10 @@ public:
   // A whole event made elsewhere (a child program), passed on as it is.
   void forward(const Event& event);
 
+  // The same, for a program that may end by execve(2) in the middle of a step: end_relayed() ends what it left open.
+  void relay(const Event& event);
+  void end_relayed(Outcome outcome);
+
   // Step ids for a child program: the child counts up from the returned number, we go on 10,000 later.
   uint32_t reserve_ids();
   // In a fresh child: no listeners, no gate, ids from `first`, steps lie below `parent`.
@@ -121,6 +126,8 @@ private:
   friend class Step;
   void send(Event& event);
   std::vector<Listener*> listeners_;
+  std::vector<std::pair<uint32_t, uint64_t>> relayed_; // steps of a child program that are open: id, time_us
+  std::vector<Event> relayed_calls_;                   // its call that began and has not ended
   Gate* gate_ = nullptr;
   const volatile bool* interrupt_ = nullptr;
   bool calls_wanted_ = false, steps_wanted_ = false;

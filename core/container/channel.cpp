@@ -64,6 +64,23 @@ bool Channel::send_error(const Error& error) const
 
 std::optional<Message> Channel::receive() const
 {
+  if (kept_.empty()) return receive_from_socket();
+  Message oldest = std::move(kept_.front());
+  kept_.erase(kept_.begin());
+  return oldest;
+}
+
+std::optional<Message> Channel::receive(MessageKind kind) const
+{
+  for (;;) {
+    auto message = receive_from_socket();
+    if (!message || message->kind == kind) return message;
+    kept_.push_back(std::move(*message));
+  }
+}
+
+std::optional<Message> Channel::receive_from_socket() const
+{
   static thread_local std::vector<char> buffer;
   if (buffer.empty()) buffer.resize(largest_message);
   char tag = 0;
@@ -102,8 +119,8 @@ void Uplink::on(const Event& event)
 Decision Uplink::before(const Event& call)
 {
   if (!channel_.send(MessageKind::question, to_json(call))) return Decision::abort;
-  const auto answer = channel_.receive();
-  if (!answer || answer->kind != MessageKind::decision || answer->payload.empty()) return Decision::abort;
+  const auto answer = channel_.receive(MessageKind::decision);
+  if (!answer || answer->payload.empty()) return Decision::abort;
   return static_cast<Decision>(answer->payload.front());
 }
 
@@ -130,10 +147,14 @@ std::optional<Message> receive_relaying(const Channel& channel, Trace& trace)
 {
   for (;;) {
     auto message = channel.receive();
-    if (!message) return std::nullopt;
+    if (!message) {
+      // A program that became the container's command said nothing more: what it was in the middle of is done.
+      trace.end_relayed(Outcome::done);
+      return std::nullopt;
+    }
     switch (message->kind) {
     case MessageKind::event:
-      if (const auto event = event_from_json(message->payload)) trace.forward(*event);
+      if (const auto event = event_from_json(message->payload)) trace.relay(*event);
       break;
     case MessageKind::question: {
       const auto event = event_from_json(message->payload);
@@ -142,7 +163,7 @@ std::optional<Message> receive_relaying(const Channel& channel, Trace& trace)
       channel.send(MessageKind::decision, std::string_view{&letter, 1});
       break;
     }
-    case MessageKind::failed: throw error_from(message->payload);
+    case MessageKind::failed: trace.end_relayed(Outcome::failed); throw error_from(message->payload);
     default: return message;
     }
   }

@@ -44,11 +44,16 @@ public:
   bool send_error(const Error& error) const;
   // None when the other end is gone.
   std::optional<Message> receive() const;
+  // The next message of that kind. What comes before it is kept for receive(): a child that asks its gate may be told
+  // meanwhile that its ids are mapped.
+  std::optional<Message> receive(MessageKind kind) const;
   int fd() const { return socket_.get(); }
   void close() { socket_.reset(); }
 
 private:
+  std::optional<Message> receive_from_socket() const;
   Fd socket_;
+  mutable std::vector<Message> kept_; // came before it was waited for
 };
 
 // In the lower program: the listener and gate of its Trace.

@@ -44,6 +44,12 @@ std::string ExplainListener::line(size_t depth, std::string_view text) const
   return result;
 }
 
+// A command with the prompt in front; a remark (# ...) stands without one.
+std::string ExplainListener::by_hand_text(const Event& event) const
+{
+  return paint(cyan, (event.by_hand.starts_with('#') ? "" : "$ ") + shown(event.by_hand));
+}
+
 std::string ExplainListener::tell_step(const Event& event)
 {
   // What a child program tells lies below the step that its parent is in; a step that was never ended is over when its
@@ -98,7 +104,7 @@ std::string ExplainListener::tell_call(const Event& event)
   // What was told when it began is not told twice.
   if (waiting_told_) return line(depth, head + paint(dim, shown(event.topic) + " ended"));
   std::string text = line(depth, head + shown(event.detail));
-  if (!event.by_hand.empty()) text += line(depth, indent + paint(cyan, "$ " + shown(event.by_hand)));
+  if (!event.by_hand.empty()) text += line(depth, indent + by_hand_text(event));
   return text;
 }
 
@@ -108,7 +114,7 @@ std::string ExplainListener::tell_waiting()
   const std::string indent(result_width + 1 + time_width + 2, ' ');
   std::string text = line(depth, paint(yellow, fmt::format("{:<{}}", "...", result_width)) +
                                      std::string(time_width + 3, ' ') + shown(waiting_.detail));
-  if (!waiting_.by_hand.empty()) text += line(depth, indent + paint(cyan, "$ " + shown(waiting_.by_hand)));
+  if (!waiting_.by_hand.empty()) text += line(depth, indent + by_hand_text(waiting_));
   waiting_told_ = true;
   return text;
 }

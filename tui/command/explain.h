@@ -32,6 +32,7 @@ private:
   };
   std::string line(size_t depth, std::string_view text) const;
   std::string paint(std::string_view colour, std::string_view text) const;
+  std::string by_hand_text(const Event& event) const;
   std::string tell_step(const Event& event);
   std::string tell_end(const Event& event);
   std::string tell_call(const Event& event);

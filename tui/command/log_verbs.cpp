@@ -50,9 +50,9 @@ std::string event_line(const JournalEntry& entry)
 
 int run_logs(Invocation& invocation)
 {
-  const std::string id = invocation.resolve(invocation.names()[0]);
   LogQuery query{.tail_lines = tail_of(invocation), .follow = invocation.has("follow")};
   if (const auto text = invocation.value("since")) query.since_ns = parse_since(*text, realtime_ns());
+  const std::string id = invocation.resolve(invocation.names()[0]);
   auto directory = kernel::find_directory(Containers{invocation.root()}.directory(id).get(), "log");
   if (!directory) return 0;
   LogReader reader{std::move(*directory), query};
