@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 namespace conductor::kernel {
@@ -274,6 +275,31 @@ void rename_entry(Trace& trace, int from_at, const std::string& from, int to_at,
       [&] { return ::renameat2(from_at, from.c_str(), to_at, to.c_str(), flags); });
   if (result.failed())
     throw Error{fmt::format("rename {} to {}", shown(from_at, from), shown(to_at, to)), result.error};
+}
+
+void change_mode(Trace& trace, int fd, mode_t mode)
+{
+  const auto result = perform(
+      trace, "fchmod",
+      [&] {
+        return CallText{fmt::format("fchmod(\"{}\", 0{:o})", path_of(fd), mode),
+                        fmt::format("chmod {:o} {}", mode, path_of(fd))};
+      },
+      [&] { return ::fchmod(fd, mode); });
+  if (result.failed()) throw Error{fmt::format("change the mode of {}", path_of(fd)), result.error};
+}
+
+void remove_attribute(Trace& trace, int fd, const std::string& name)
+{
+  const auto result = perform(
+      trace, "fremovexattr",
+      [&] {
+        return CallText{fmt::format("fremovexattr(\"{}\", \"{}\")", path_of(fd), name),
+                        fmt::format("setfattr -x {} {}", name, path_of(fd))};
+      },
+      [&] { return ::fremovexattr(fd, name.c_str()); });
+  if (result.failed() && result.error != ENODATA)
+    throw Error{fmt::format("remove the attribute {} of {}", name, path_of(fd)), result.error};
 }
 
 void remove_file(Trace& trace, int at, const std::string& path)

@@ -48,6 +48,9 @@ std::optional<std::string> read_link(int at, const std::string& path);
 // renameat2(2); flags as there (RENAME_NOREPLACE ...). Throws Error.
 void rename_entry(Trace& trace, int from_at, const std::string& from, int to_at, const std::string& to,
                   unsigned flags = 0);
+// fchmod(2) and fremovexattr(2) on what is open. Throw Error.
+void change_mode(Trace& trace, int fd, mode_t mode);
+void remove_attribute(Trace& trace, int fd, const std::string& name);
 // Gone already is success.
 void remove_file(Trace& trace, int at, const std::string& path);
 void remove_directory(Trace& trace, int at, const std::string& path);

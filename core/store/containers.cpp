@@ -4,6 +4,7 @@
 #include "core/base/nearest.h"
 #include "core/base/undo.h"
 #include "core/kernel/files.h"
+#include "core/store/spare.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -115,10 +116,10 @@ std::optional<Container> Containers::find(const std::string& id) const
   if (!is_id(id)) return std::nullopt;
   const std::string directory = directory_of(id);
   const auto spec = find_content(root_.dir(), directory + "/spec.json", file_limit);
-  const auto status = spec ? find_content(root_.dir(), directory + "/status.json", file_limit) : std::nullopt;
-  if (!status) return std::nullopt;
+  if (!spec) return std::nullopt;
+  const auto status = find_content(root_.dir(), directory + "/status.json", file_limit);
   try {
-    Container container{spec_from_json(*spec), status_from_json(*status)};
+    Container container{spec_from_json(*spec), status ? status_from_json(*status) : Status{}};
     if (container.spec.id != id) throw Error{"field 'id' is another container's"};
     return container;
   } catch (const Error& error) {
@@ -140,14 +141,17 @@ void Containers::create(const Spec& spec) const
   const std::string made = "tmp/container-" + spec.id;
   Undo undo{trace};
 
-  make_directory(trace, root_.dir(), made, 0700);
+  const bool recycled = take_spare(root_, made);
+  if (!recycled) make_directory(trace, root_.dir(), made, 0700);
   undo.push("remove what was made of the container", [&] { remove_tree(trace, root_.dir(), made); });
   const Fd directory = open_directory(root_.dir(), made);
   const Lock being_made{directory.get(), "lock", "create", std::chrono::seconds{1}, "the new container"};
-  make_directory(trace, directory.get(), "rw", 0700);
-  make_directory(trace, directory.get(), "log", 0700);
+  if (!recycled) {
+    make_directory(trace, directory.get(), "rw", 0700);
+    make_directory(trace, directory.get(), "log", 0700);
+  }
+  // No status.json: it was never started.
   write_file(trace, directory.get(), "spec.json", to_json(spec));
-  write_file(trace, directory.get(), "status.json", to_json(Status{}));
 
   const Lock names = names_lock(root_, "create");
   take_name(root_, spec.name, spec.id);
@@ -200,7 +204,7 @@ void Containers::remove(const std::string& id, const std::string& name) const
     }
     if (!name.empty()) give_name_back(root_, name, id);
   }
-  remove_tree(trace, root_.dir(), doomed);
+  if (!keep_as_spare(root_, doomed, id)) remove_tree(trace, root_.dir(), doomed);
   remove_tree(trace, root_.run(), "c/" + id);
 }
 
