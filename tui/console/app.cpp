@@ -207,6 +207,16 @@ void App::take_world()
   world_ = std::move(world);
   if (!world_.snapshot) return;
   rebuild_rows();
+  // What other consoles left, or this one before, is said once and then listed.
+  const auto left = left_sessions().size();
+  if (left != std::exchange(left_count_, left)) {
+    if (left > left_told_)
+      say(Role::message_info,
+          left == 1 ? "a shell was left running: Tab to PANES, Enter takes it up"
+                    : std::to_string(left) + " shells were left running: Tab to PANES, Enter takes them up");
+    left_told_ = left;
+    place_panes();
+  }
   redraw();
 }
 
@@ -223,7 +233,8 @@ Job& App::start_job(std::string title, std::vector<std::string> arguments, Finis
 {
   // Old ones that are over make room; their steps are forgotten.
   if (jobs_.size() >= most_jobs) {
-    const auto over = std::find_if(jobs_.begin(), jobs_.end(), [](const auto& job) { return !job->running(); });
+    const auto over = std::find_if(jobs_.begin(), jobs_.end(),
+                                   [&](const auto& job) { return !job->running() && job.get() != ending_; });
     if (over != jobs_.end()) jobs_.erase(over);
   }
   const int number = next_job_++;
@@ -254,7 +265,9 @@ void App::job_ended(Job& job)
   if (found == finish_.end()) return;
   const Finish finish = std::move(found->second);
   finish_.erase(found);
+  ending_ = &job;
   finish(job);
+  ending_ = nullptr;
 }
 
 } // namespace conductor::console

@@ -225,6 +225,8 @@ private:
   std::deque<Message> messages_;
   std::vector<std::unique_ptr<Job>> jobs_;
   std::map<int, Finish> finish_;
+  const Job* ending_ = nullptr; ///< is telling of its end: not to be forgotten now
+  std::size_t left_count_ = 0, left_told_ = 0;
   int next_job_ = 1;
   std::optional<Undo> undo_;
   std::map<std::string, std::vector<std::string>> last_values_; ///< of forms

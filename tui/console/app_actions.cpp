@@ -3,6 +3,7 @@
 #include "tui/console/pane_job.h"
 #include "tui/console/pane_log.h"
 #include "tui/console/pane_terminal.h"
+#include "tui/console/written.h"
 
 #include "core/base/error.h"
 #include "core/store/containers.h"
@@ -370,8 +371,15 @@ void App::confirm_delete(const Action& action)
   const bool deletes = action.name == "delete";
   lines.emplace_back();
   if (deletes) {
-    lines.emplace_back("It is stopped, and all that it wrote is deleted for good:");
-    lines.emplace_back("files outside of volumes, its log, its settings. Images and volumes stay.");
+    Written sum;
+    for (const auto& id : ids) {
+      const Written each = written_below(options_.place.root_path + "/containers/id/" + id, 30);
+      sum.bytes += each.bytes;
+      sum.whole = sum.whole && each.whole;
+    }
+    lines.push_back(fmt::format("Lost for good: {}{} that it wrote, its log and its settings.",
+                                sum.whole ? "" : "more than ", size_text(sum.bytes)));
+    lines.emplace_back("It is stopped first. Images and volumes stay.");
     const auto shells = std::count_if(panes_.begin(), panes_.end(), [&](const auto& each) {
       const auto* shell = dynamic_cast<const TerminalPane*>(each.second.get());
       return shell != nullptr && shell->busy() &&
@@ -454,16 +462,22 @@ void App::do_run(const Action&, const Key&)
   for (std::size_t i = 0; i < std::min(last.size(), fields.size()); ++i)
     if (i != 1) fields[i].value = last[i];
   if (focus_ == Area::images && !images_cursor_.selected.empty()) fields[0].value = images_cursor_.selected;
-  overlays_.push_back(std::make_unique<FormOverlay>(
-      "RUN A CONTAINER", "runs", std::move(fields), run_arguments,
-      [this](std::vector<std::string> arguments, const std::vector<std::string>& values) {
-        last_values_["run"] = values;
-        try {
-          start_job("run " + values[0] + (values[1].empty() ? "" : " as " + values[1]), std::move(arguments));
-        } catch (const Error& error) {
-          say(Role::message_bad, std::string{error.sentence()});
-        }
-      }));
+  overlays_.push_back(
+      std::make_unique<FormOverlay>("RUN A CONTAINER", "runs", std::move(fields), run_arguments,
+                                    [this](std::vector<std::string> arguments, const std::vector<std::string>& values) {
+                                      last_values_["run"] = values;
+                                      try {
+                                        // The cursor goes to what was made.
+                                        start_job("run " + values[0] + (values[1].empty() ? "" : " as " + values[1]),
+                                                  std::move(arguments), [this](Job& job) {
+                                                    if (const auto id = result_text(job, "id"); !id.empty())
+                                                      containers_cursor_.selected = id;
+                                                    wish_details();
+                                                  });
+                                      } catch (const Error& error) {
+                                        say(Role::message_bad, std::string{error.sentence()});
+                                      }
+                                    }));
 }
 
 void App::do_quit(const Action&, const Key&)

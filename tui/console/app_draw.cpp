@@ -240,8 +240,11 @@ void App::draw_hint(Canvas canvas)
   }
   int x = 1;
   if (prefix_) x = canvas.print(0, x, "^G then: ", theme_.style(Role::hint_label));
-  for (const auto& [key, label] : hint_keys()) {
-    if (x + text_width(key) + text_width(label) + 3 > canvas.columns()) break;
+  // The way to all keys is the last one, and always has room.
+  const auto hints = hint_keys();
+  for (const auto& [key, label] : hints) {
+    const bool last = &key == &hints.back().first;
+    if (!last && x + text_width(key) + text_width(label) + 3 + 7 > canvas.columns()) continue;
     x = canvas.print(0, x, key, theme_.style(Role::hint_key));
     x = canvas.print(0, x + 1, label, theme_.style(Role::hint_label)) + 2;
   }

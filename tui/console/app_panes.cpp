@@ -11,8 +11,6 @@
 #include <algorithm>
 #include <array>
 
-#include <nlohmann/json.hpp>
-
 namespace conductor::console {
 
 using command::Action;
@@ -20,15 +18,6 @@ using command::Action;
 namespace {
 
 constexpr int first_pane_number = 4;
-
-// {"session":"..."} of `exec --session -d`.
-std::string session_of(const Job& job)
-{
-  const auto json = nlohmann::json::parse(job.result(), nullptr, false);
-  return json.is_object() && json.contains("session") && json["session"].is_string()
-             ? json["session"].get<std::string>()
-             : std::string{};
-}
 
 } // namespace
 
@@ -55,7 +44,8 @@ void App::place_panes()
                      .pane_first = focus_ == Area::pane,
                      .zoomed = zoomed_ && focus_ == Area::pane,
                      .front = focus_ == Area::pane ? last_list_focus_ : focus_,
-                     .divider = divider_});
+                     .divider = divider_,
+                     .listed_panes = static_cast<int>(panes_.size() + left_sessions().size())});
   if (layout_.work.empty()) {
     redraw();
     return;
@@ -93,6 +83,12 @@ void App::focus_pane(int number)
   if (focus_ != Area::pane) last_list_focus_ = focus_;
   focus_ = Area::pane;
   focused_number_ = number;
+  // Whoever types into a container wants to see how it fares.
+  if (const auto* shell = dynamic_cast<const TerminalPane*>(focused_pane())) {
+    const std::string& id = shell->place().container;
+    const bool listed = std::any_of(rows_.begin(), rows_.end(), [&](const auto& row) { return row.id == id; });
+    if (listed && id != std::exchange(containers_cursor_.selected, id)) wish_details();
+  }
   place_panes();
   if (Pane* here = focused_pane()) here->focus(true);
 }
@@ -166,7 +162,7 @@ void App::open_shell(const ContainerRow& row, int beside_of, bool beside)
       return;
     }
     try {
-      shell->attach(Containers{root_}.run_directory(id).get(), session_of(job));
+      shell->attach(Containers{root_}.run_directory(id).get(), result_text(job, "session"));
     } catch (const Error& error) {
       shell->fail(std::string{error.sentence()});
     }

@@ -15,6 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 namespace conductor::console {
 namespace {
 
@@ -90,6 +92,13 @@ std::string conductor_program()
   for (const char* place : {"conductor", "../../bin/conductor"})
     if (access((directory + place).c_str(), X_OK) == 0) return directory + place;
   return "conductor";
+}
+
+std::string result_text(const Job& job, const char* key)
+{
+  const auto json = nlohmann::json::parse(job.result(), nullptr, false);
+  const bool there = json.is_object() && json.contains(key) && json[key].is_string();
+  return there ? json[key].get<std::string>() : std::string{};
 }
 
 std::string command_line(const std::vector<std::string>& arguments)

@@ -79,6 +79,9 @@ private:
   std::uint64_t began_us_, ended_us_ = 0;
 };
 
+/// A text of the job's result ("session"), or empty.
+std::string result_text(const Job& job, const char* key);
+
 /// The line a person would type for it: "conductor run debian:bookworm web -d". Words are quoted where a shell needs
 /// it.
 std::string command_line(const std::vector<std::string>& arguments);

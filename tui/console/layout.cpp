@@ -24,6 +24,11 @@ void browse(const LayoutRequest& request, Rect body, Layout& layout)
     left.columns = body.columns - right_columns + 1;
     const Rect right{body.row, left.right() - 1, body.rows, right_columns};
     stack(right, body.rows / 2 + 1, layout.images, layout.events);
+    if (request.listed_panes > 0) {
+      const int rows = std::clamp(request.listed_panes + 2, 3, body.rows / 4);
+      const Rect below = layout.events;
+      stack(below, below.rows - rows + 1, layout.events, layout.panes);
+    }
   }
   const int details = std::max(body.rows / 2, 8);
   stack(left, body.rows - details + 1, layout.containers, layout.details);
@@ -99,10 +104,9 @@ Layout lay_out(const LayoutRequest& request)
         layout.images = std::exchange(layout.details, {});
       else if (request.front == Area::events)
         layout.events = std::exchange(layout.details, {});
-      else if (request.front == Area::panes && request.work)
+      else if (request.front == Area::panes)
         layout.panes = std::exchange(layout.details, {});
-    } else if (request.work)
-      layout.panes = std::exchange(layout.images, {});
+    }
     return layout;
   }
   switch (request.front) {
@@ -124,8 +128,7 @@ void PaneTree::add(int pane, int at, bool beside)
     root_ = std::move(leaf);
     return;
   }
-  if (at == 0 || !contains(at)) at = panes().back();
-  std::unique_ptr<Node>& place = *find(root_, at);
+  std::unique_ptr<Node>& place = at == 0 || !contains(at) ? root_ : *find(root_, at);
   auto split = std::make_unique<Node>();
   split->beside = beside;
   split->first = std::move(place);

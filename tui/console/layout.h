@@ -26,6 +26,8 @@ struct LayoutRequest {
   bool zoomed = false;           ///< the pane alone
   Area front = Area::containers; ///< where only one panel fits: which
   int divider = 0;               ///< columns that the user moved the divider by
+  int listed_panes = 0;          ///< panes and left shells, which are listed while none is on the screen
+  int hidden_panes = 0;          ///< panes and left shells to be listed while none is on the screen
 };
 
 /// Rectangles include the frame; an area that is not shown is empty.
@@ -44,7 +46,7 @@ public:
   enum class Direction : std::uint8_t { left, right, up, down };
 
   bool empty() const { return !root_; }
-  /// Puts `pane` beside (columns) or below (rows) the pane `at`; at 0 means the last one, wherever it has room.
+  /// Puts `pane` beside (columns) or below (rows) the pane `at`; at 0 means below all others.
   void add(int pane, int at, bool beside);
   void remove(int pane);
   bool contains(int pane) const;

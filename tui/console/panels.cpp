@@ -100,7 +100,8 @@ void draw_containers(Canvas canvas, const Look& look, const std::vector<Containe
   canvas.fill({0, 0, 1, canvas.columns()}, header);
   canvas.print(0, 2, "S", header);
   for (const Column& column : columns) {
-    const auto title = column_title(column.what);
+    auto title = column_title(column.what);
+    if (column.what == Column::What::graph && column.width < 9) title = "60 s";
     if (is_left(column.what))
       canvas.print(0, x, cut_text(title, column.width), header, column.width);
     else
