@@ -279,10 +279,14 @@ std::vector<EventRow> event_rows(const Snapshot& snapshot)
   std::vector<EventRow> rows;
   if (!snapshot.events) return rows;
   for (auto each = snapshot.events->rbegin(); each != snapshot.events->rend(); ++each) {
-    const std::string outcome = each->outcome == "done" ? "" : " " + each->outcome;
+    // "exit" has its own word in the outcome: "exit 137".
+    const bool said = each->outcome.starts_with(each->verb);
+    const std::string text = said                      ? each->outcome
+                             : each->outcome == "done" ? each->verb
+                                                       : each->verb + " " + each->outcome;
     const bool bad =
         each->outcome.starts_with("failed") || (each->outcome.starts_with("exit ") && each->outcome != "exit 0");
-    rows.push_back({clock_text(each->time_ns, true), each->name, each->verb + outcome, bad});
+    rows.push_back({clock_text(each->time_ns, true), each->name, text, bad});
   }
   return rows;
 }
