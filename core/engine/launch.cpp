@@ -117,6 +117,7 @@ void finish(const Context& context, const std::string& id, const std::optional<E
   if (container->spec.auto_remove) {
     kernel::remove_tree(trace, root.run(), "c/" + id);
     containers.remove(id, container->spec.name);
+    if (containers.ids().empty()) kernel::remove_empty_parents(trace, root.id());
   } else {
     containers.save_status(id, status);
     kernel::remove_tree(trace, root.run(), "c/" + id);

@@ -64,7 +64,7 @@ def test_stream_of_every_verb_is_well_formed(box):
         status, events = events_of(box, *words.split())
         assert status == 0, words
         check_stream(events)
-        assert any(e["event"] == "result" for e in events), words
+        assert words.startswith("logs") or any(e["event"] == "result" for e in events), words
 
 
 def test_stream_of_a_failure_is_well_formed(box):
@@ -99,7 +99,7 @@ def traced(conductor, *arguments):
     log = conductor.directory / "strace"
     command = ["strace", "-f", "-qq", "-s", "4096", "-o", str(log), "-e", "trace=execve,write,mkdir,mkdirat," + ",".join(TOLD_CALLS),
                *conductor.command("--explain=json", *arguments)]
-    done = subprocess.run(command, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=120,
+    done = subprocess.run(command, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
                           env=conductor.environment)
     told = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     made, foreign, began = collections.Counter(), set(), False
@@ -120,7 +120,7 @@ def traced(conductor, *arguments):
     return done, made, calls, told
 
 
-@pytest.mark.parametrize("words", ["run --rm {image} -- true", "run -d {image} web -- sleep 1000", "exec running -- true",
+@pytest.mark.parametrize("words", ["run --rm {image} -- true", "run -d {image} web -- true", "exec running -- true",
                                    "stop running", "rm -f running"])
 def test_strace_shows_no_call_that_explain_does_not(box, words):
     if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"]).returncode != 0:
