@@ -7,7 +7,6 @@
 #include "core/kernel/masks.h"
 #include "core/kernel/mount.h"
 #include "core/store/images.h"
-#include "core/store/spare.h"
 
 #include <cerrno>
 
@@ -62,13 +61,7 @@ void prepare_rw(const Root& root, const RootfsPlan& plan)
     throw Error{"find the layer " + plan.lower.back(), errno, "the image is damaged: build or pull it again"};
   const mode_t mask = ::umask(0);
   // The root directory of an overlay shows its upper's mode, so that must be the image's.
-  const mode_t mode = below.st_mode & 07777;
-  if (!kernel::make_directory(trace, root.dir(), upper, mode)) {
-    const Fd recycled = kernel::open_directory(root.dir(), upper);
-    struct stat status {};
-    if (::fstat(recycled.get(), &status) == 0 && (status.st_mode & 07777) == untouched_mode)
-      kernel::change_mode(trace, recycled.get(), mode);
-  }
+  kernel::make_directory(trace, root.dir(), upper, below.st_mode & 07777);
   kernel::make_directory(trace, root.dir(), plan.rw + "/work", 0700);
   ::umask(mask);
 }

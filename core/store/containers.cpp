@@ -4,10 +4,11 @@
 #include "core/base/nearest.h"
 #include "core/base/undo.h"
 #include "core/kernel/files.h"
-#include "core/store/spare.h"
+#include "core/kernel/process.h"
 
 #include <algorithm>
 #include <cerrno>
+
 
 namespace conductor {
 namespace {
@@ -141,15 +142,12 @@ void Containers::create(const Spec& spec) const
   const std::string made = "tmp/container-" + spec.id;
   Undo undo{trace};
 
-  const bool recycled = take_spare(root_, made);
-  if (!recycled) make_directory(trace, root_.dir(), made, 0700);
+  make_directory(trace, root_.dir(), made, 0700);
   undo.push("remove what was made of the container", [&] { remove_tree(trace, root_.dir(), made); });
   const Fd directory = open_directory(root_.dir(), made);
   const Lock being_made{directory.get(), "lock", "create", std::chrono::seconds{1}, "the new container"};
-  if (!recycled) {
-    make_directory(trace, directory.get(), "rw", 0700);
-    make_directory(trace, directory.get(), "log", 0700);
-  }
+  make_directory(trace, directory.get(), "rw", 0700);
+  make_directory(trace, directory.get(), "log", 0700);
   // No status.json: it was never started.
   write_file(trace, directory.get(), "spec.json", to_json(spec));
 
@@ -184,6 +182,36 @@ void Containers::rename(const std::string& id, const std::string& from, const st
   if (from != to) give_name_back(root_, from, id);
 }
 
+namespace {
+
+bool wrote_nothing(const Root& root, const std::string& doomed)
+{
+  const auto upper = find_directory(root.dir(), doomed + "/rw/upper");
+  return !upper || list_directory(upper->get(), ".").empty();
+}
+
+// A dozen empty directories free no space that anybody waits for, but on a file system that discards freed blocks at
+// once (mount -o discard) each one waits for the device: most of the time of a short `run --rm`. So a process that
+// outlives us takes them apart. Should it be killed, `doctor` and the next removal find what is left below root/tmp.
+void remove_behind(const Root& root, const std::string& doomed)
+{
+  Trace& trace = root.trace();
+  auto child = clone_process(trace, {}, "what removes the empty directories");
+  if (child) {
+    child->release();
+    return;
+  }
+  try {
+    close_descriptors_except({root.dir()});
+    leave_session(trace);
+    remove_tree(trace, root.dir(), doomed);
+  } catch (const Error&) { // it is found again
+  }
+  ::_exit(0);
+}
+
+} // namespace
+
 void Containers::remove(const std::string& id, const std::string& name) const
 {
   if (!is_id(id)) throw Error{"'" + visible(id) + "' is no container id"};
@@ -204,8 +232,11 @@ void Containers::remove(const std::string& id, const std::string& name) const
     }
     if (!name.empty()) give_name_back(root_, name, id);
   }
-  if (!keep_as_spare(root_, doomed, id)) remove_tree(trace, root_.dir(), doomed);
   remove_tree(trace, root_.run(), "c/" + id);
+  if (wrote_nothing(root_, doomed))
+    remove_behind(root_, doomed);
+  else
+    remove_tree(trace, root_.dir(), doomed);
 }
 
 Fd Containers::directory(const std::string& id) const { return open_directory(root_.dir(), directory_of(id)); }

@@ -8,7 +8,6 @@
 //   root/cache/<key>       symlink to a layer id: what a build step made before
 //   root/containers/id/<id>/   spec.json status.json lock rw/{upper,work} log/
 //   root/containers/name/<name>  symlink to ../id/<id>
-//   root/spare/            directories of removed containers that wrote nothing, for the next ones
 //   root/tmp/              what is being made; removed when nobody holds its lock
 //   run/journal            one JSON line a life-cycle fact
 //   run/c/<id>/            keeper.sock, sessions/, files bound into the container
