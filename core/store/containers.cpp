@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <unistd.h>
+
 
 namespace conductor {
 namespace {
