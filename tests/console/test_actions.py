@@ -1,0 +1,171 @@
+"""Keys that change containers: the engine's state is checked as well as the screen."""
+from console.keys import open_console, row_of, select, type_line
+
+
+def started(conductor, *names):
+    conductor.busybox_image()
+    for name in names:
+        conductor.ok("run", "box", name, "-d", "-t")
+    return open_console(conductor)
+
+
+def test_stop_keeps_and_undo_starts_again(conductor):
+    screen = started(conductor, "web")
+    select(screen, "web")
+    screen.press("S")
+    screen.wait_for_text("ok  stop web")
+    conductor.wait_for_state("web", "exited")
+    screen.wait_for(lambda: "o" in row_of(screen, "web").split())
+    screen.press("u")
+    conductor.wait_for_state("web", "running")
+    screen.wait_for(lambda: "*" in row_of(screen, "web").split())
+
+
+def test_start_runs_a_stopped_container(conductor):
+    screen = started(conductor, "web")
+    conductor.ok("stop", "web", "--keep")
+    screen.wait_for_text("exit")
+    screen.press("s")
+    screen.wait_for_text("ok  start web")
+    assert conductor.state("web") == "running"
+
+
+def test_delete_asks_says_what_is_lost_and_cancels_by_default(conductor):
+    screen = started(conductor, "web")
+    conductor.ok("exec", "web", "--", "/bin/dd", "if=/dev/zero", "of=/big", "bs=1M", "count=3")
+    select(screen, "web")
+    screen.press("D")
+    screen.wait_for_text("delete web?")
+    screen.wait_for_text("Lost for good: 3.")
+    screen.press("Enter")
+    screen.wait_until_gone("delete web?")
+    assert conductor.state("web") == "running"
+
+
+def test_delete_deletes_when_it_is_chosen(conductor):
+    screen = started(conductor, "web", "other")
+    select(screen, "web")
+    screen.press("D")
+    screen.wait_for_text("delete web?")
+    screen.press("Tab", "Enter")
+    screen.wait_for_text("ok  delete web")
+    assert conductor.state("web") is None
+    assert conductor.state("other") == "running"
+    screen.wait_for_text("1 up / 1")
+
+
+def test_marks_take_an_action_to_several(conductor):
+    screen = started(conductor, "a1", "a2", "b")
+    select(screen, "a1")
+    screen.press("Space", "Space")
+    screen.wait_for_text("2 marked")
+    screen.press("S")
+    conductor.wait_for_state("a1", "exited", 20)
+    conductor.wait_for_state("a2", "exited", 20)
+    assert conductor.state("b") == "running"
+
+
+def test_the_run_form_makes_a_container(conductor):
+    screen = started(conductor)
+    screen.wait_for_text("IMAGES 1")
+    screen.press("r")
+    screen.wait_for_text("RUN A CONTAINER")
+    screen.send("bo")
+    screen.press("Tab", "Tab")
+    screen.send("Web")
+    screen.wait_for_text("not allowed")
+    screen.press("C-u")
+    screen.send("web")
+    screen.wait_for_text("$ conductor run box web -d -t")
+    screen.press("Enter")
+    screen.wait_for_text("ok  run box as web")
+    assert conductor.state("web") == "running"
+    screen.wait_for(lambda: row_of(screen, "web"))
+
+
+def test_the_build_form_shows_its_steps(conductor):
+    screen = started(conductor)
+    file = conductor.directory / "Conductorfile"
+    file.write_text("FROM busybox\nRUN echo a voice from within\n")
+    screen.press("b")
+    screen.wait_for_text("BUILD AN IMAGE")
+    screen.send("mine")
+    screen.press("Down")
+    screen.press("C-u")
+    screen.send(str(file))
+    screen.press("Enter")
+    screen.wait_for_text("a voice from within", 30)
+    screen.wait_for_text("done in", 30)
+    assert [image["name"] for image in conductor.json("images") if image["name"].startswith("mine")]
+    screen.press("q")
+    screen.wait_for_text("[2] IMAGES 2")
+
+
+def test_a_build_that_fails_says_where(conductor):
+    screen = started(conductor)
+    file = conductor.directory / "Conductorfile"
+    file.write_text("FROM busybox\nFROMAGE brie\n")
+    screen.press("b")
+    screen.wait_for_text("BUILD AN IMAGE")
+    screen.send("mine")
+    screen.press("Down")
+    screen.press("C-u")
+    screen.send(str(file))
+    screen.press("Enter")
+    screen.wait_for_text("FROMAGE")
+    screen.wait_for_text(":2")
+
+
+def test_a_build_can_be_cancelled(conductor):
+    screen = started(conductor)
+    file = conductor.directory / "Conductorfile"
+    file.write_text("FROM busybox\nRUN echo begun; sleep 1000\n")
+    screen.press("b")
+    screen.wait_for_text("BUILD AN IMAGE")
+    screen.send("mine")
+    screen.press("Down")
+    screen.press("C-u")
+    screen.send(str(file))
+    screen.press("Enter")
+    screen.wait_for_text("begun", 30)
+    screen.press("c")
+    screen.wait_for_text("cancelled", 30)
+    assert not [image["name"] for image in conductor.json("images") if image["name"].startswith("mine")]
+
+
+def test_the_steps_of_the_last_action_with_their_calls(conductor):
+    screen = started(conductor, "web")
+    select(screen, "web")
+    screen.press("S")
+    screen.wait_for_text("ok  stop web")
+    screen.press("x")
+    screen.wait_for_text("steps: stop web")
+    screen.wait_for_text("conductor stop id:")
+
+
+def test_an_error_is_the_engines_sentence(conductor):
+    screen = started(conductor)
+    screen.press("r")
+    screen.wait_for_text("RUN A CONTAINER")
+    screen.send("nosuchimage")
+    screen.press("Enter")
+    screen.wait_for_text("nosuchimage")
+    screen.wait_for(lambda: any("hint:" in line or "no " in line for line in screen.lines[-2:]))
+
+
+def test_messages_have_a_history(conductor):
+    screen = started(conductor, "web")
+    select(screen, "web")
+    screen.press("S")
+    screen.wait_for_text("ok  stop web")
+    screen.press("M")
+    screen.wait_for_text("MESSAGES")
+
+
+def test_the_palette_finds_actions_by_name(conductor):
+    screen = started(conductor, "web")
+    select(screen, "web")
+    screen.press(":")
+    screen.wait_for_text("ACTIONS")
+    type_line(screen, "theme")
+    screen.wait_for_text("theme ")

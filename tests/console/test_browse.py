@@ -1,0 +1,177 @@
+"""Looking: what the list shows at every size, and the keys that only look."""
+import pytest
+from console.keys import SIZES, open_console, row_of, select
+
+
+def test_an_empty_console_says_what_to_press(conductor):
+    screen = open_console(conductor)
+    screen.wait_for_text("no containers yet")
+    assert screen.find("r runs a container")
+    assert screen.find("b builds an image from a file")
+
+
+@pytest.mark.parametrize("rows,columns", SIZES)
+def test_the_list_shows_state_and_name_at_every_size(conductor, rows, columns):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "-t")
+    conductor.run("run", "box", "job", "-d", "--", "/bin/sh", "-c", "exit 3")
+    conductor.wait_for_state("job", "exited")
+    screen = open_console(conductor, rows=rows, columns=columns)
+    screen.wait_for_text("exit 3")
+    assert "*" in row_of(screen, "web").split()
+    assert "o" in row_of(screen, "job").split()
+    assert screen.find("CPU%")
+    for line in screen.lines:
+        assert len(line) <= columns
+    assert screen.find("? keys") or columns < 60
+
+
+def test_at_120_columns_everything_has_its_panel(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "-t", "--memory", "64M", "--pids", "32")
+    screen = open_console(conductor)
+    for text in ("[1] CONTAINERS 1 up / 1", "[2] IMAGES 1", "[3] EVENTS", "PROCESSES", "INTERFACE", "LIMITS", "1 sh",
+                 "127.0.0.1/8", "/64M", "pids 1/32", "web", "start"):
+        screen.wait_for_text(text)
+
+
+def test_what_the_command_line_does_shows_at_once(conductor):
+    conductor.busybox_image()
+    screen = open_console(conductor)
+    screen.wait_for_text("[2] IMAGES 1")
+    conductor.ok("run", "box", "late", "-d", "-t")
+    screen.wait_for_text("late", deadline=2)
+    screen.wait_for_text("1 up / 1")
+    conductor.ok("stop", "late")
+    screen.wait_for_text("0 up / 0", deadline=2)
+
+
+def test_help_is_printed_from_the_table_of_actions(conductor):
+    screen = open_console(conductor)
+    screen.press("?")
+    screen.wait_for_text("stop it and keep it for start")
+    screen.press("G")
+    screen.wait_for_text("rows")
+    screen.press("Escape")
+    screen.wait_until_gone("goes back without doing anything")
+
+
+def test_the_filter_keeps_rows_that_contain_it(conductor):
+    conductor.busybox_image()
+    for name in ("web-1", "web-2", "db"):
+        conductor.ok("run", "box", name, "-d", "-t")
+    screen = open_console(conductor)
+    screen.wait_for_text("3 up / 3")
+    screen.press("/", "web")
+    screen.wait_for(lambda: not row_of(screen, "db") and row_of(screen, "web-1"))
+    screen.press("Enter")
+    screen.wait_for_text("filter /web")
+    screen.press("Escape")
+    screen.wait_for(lambda: row_of(screen, "db"))
+
+
+def test_sorting_changes_the_order(conductor):
+    conductor.busybox_image()
+    for name in ("zeta", "alpha"):
+        conductor.ok("run", "box", name, "-d", "-t")
+    screen = open_console(conductor)
+    screen.wait_for(lambda: screen.find("alpha") and screen.find("zeta") and screen.find("alpha") < screen.find("zeta"))
+    screen.press("O")
+    screen.wait_for(lambda: screen.find(" zeta ") < screen.find(" alpha "))
+    screen.press("o")
+    screen.wait_for_text("sort CPU")
+
+
+def test_resizing_goes_from_one_layout_to_the_next(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "-t")
+    screen = open_console(conductor)
+    screen.wait_for_text("[3] EVENTS")
+    for rows, columns in [(24, 80), (10, 40), (6, 30), (35, 120)]:
+        screen.resize(rows, columns)
+        screen.wait_for(lambda: row_of(screen, "web"), what="the list")
+    screen.wait_for_text("[3] EVENTS")
+
+
+def test_logs_are_followed_and_controls_are_shown(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "--", "/bin/sh", "-c",
+                 r"printf 'first\n\033[2Jwiped?\n'; while [ ! -e /go ]; do sleep 0.1; done; echo second; sleep 1000")
+    screen = open_console(conductor)
+    select(screen, "web")
+    screen.press("l")
+    screen.wait_for_text("web: logs")
+    screen.wait_for_text(r"\x1b[2Jwiped?")
+    assert screen.find("first")
+    conductor.ok("exec", "web", "--", "/bin/touch", "/go")
+    screen.wait_for_text("second")
+    screen.press("q")
+    screen.wait_until_gone("web: logs")
+
+
+def test_inspect_is_json_in_a_pane(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "-t")
+    screen = open_console(conductor)
+    select(screen, "web")
+    screen.press("i")
+    screen.wait_for_text("web: inspect")
+    screen.wait_for_text('"name": "web"')
+
+
+def test_a_hostile_command_cannot_write_to_the_terminal(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "--", "/bin/sh", "-c", "sleep 1000; : '\x1b]0;owned\x07\x1b[41m'")
+    screen = open_console(conductor)
+    select(screen, "web")
+    screen.wait_for_text(r"\x1b]0;owned\x07")
+
+
+def test_themes_change_at_a_key(conductor):
+    screen = open_console(conductor)
+    screen.wait_for_text("no containers yet")
+    assert screen.find("┌")
+    seen = set()
+    for _ in range(4):
+        screen.press("T")
+        name = screen.wait_for(lambda: next((line.split()[1] for line in screen.lines if line.startswith(" theme ")
+                                             and line.split()[1] not in seen), None))
+        seen.add(name)
+        if name == "projector":
+            screen.wait_for(lambda: screen.lines[1].startswith("+"), what="ASCII borders")
+    assert {"light", "projector", "mono", "default"} <= seen
+
+
+def test_without_colour_there_is_none(conductor):
+    screen = conductor.screen("console", rows=24, columns=80, env={"NO_COLOR": "1"})
+    received = b""
+    screen.wait_for_text("no containers yet")
+    screen.press("T")
+    screen.wait_for_text("theme ")
+    received += screen.read(0.1)
+    colours = {screen.cell(y, x).fg for y in range(24) for x in range(80)} | {screen.cell(y, x).bg for y in range(24) for x in range(80)}
+    assert colours == {"default"}
+
+
+def test_held_still_it_writes_nothing(conductor):
+    screen = open_console(conductor)
+    screen.press("Z")
+    screen.wait_for_text("held still")
+    screen.wait_until_quiet(0.5)
+    before = screen.bytes_received
+    screen.wait_until_quiet(2.5)
+    assert screen.bytes_received == before
+
+
+def test_read_only_hides_what_changes_things(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "-t")
+    screen = open_console(conductor, "--read-only")
+    screen.wait_for_text("read-only")
+    select(screen, "web")
+    screen.press("S")
+    screen.wait_for_text("only looks")
+    screen.press("?")
+    screen.wait_for_text("KEYS")
+    assert not screen.find("stop it and keep it for start")
+    assert conductor.state("web") == "running"

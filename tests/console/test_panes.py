@@ -1,0 +1,189 @@
+"""Shells in panes beside the live list."""
+import os
+import signal
+
+from console.keys import open_console, row_of, select, shell, tool_image, type_line
+from support.waiting import wait_until
+
+
+def with_shell(conductor, rows=35, columns=120):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "-t")
+    screen = open_console(conductor, rows=rows, columns=columns)
+    select(screen, "web")
+    return shell(screen)
+
+
+def test_a_shell_beside_the_live_list_has_80_columns(conductor):
+    screen = with_shell(conductor)
+    type_line(screen, "stty size; hostname")
+    screen.wait_for_text("30 80")
+    assert row_of(screen, "web"), "the list is still there"
+    conductor.ok("run", "box", "late", "-d", "-t")
+    screen.wait_for(lambda: row_of(screen, "late"), what="the list stays live")
+
+
+def test_keys_belong_to_the_shell_except_the_prefix(conductor):
+    screen = with_shell(conductor)
+    type_line(screen, "echo q? D1; cat > /typed")
+    screen.wait_for_text("q? D1")
+    screen.send("x\tS\x07\x07\r\x04")
+    wait_until(lambda: conductor.run("exec", "web", "--", "/bin/cat", "/typed").stdout == "x\tS\x07\n")
+    assert conductor.state("web") == "running"
+
+
+def test_a_resize_reaches_the_program(conductor):
+    screen = with_shell(conductor)
+    type_line(screen, "trap 'stty size' WINCH; echo ready")
+    screen.wait_for_text("ready")
+    screen.resize(24, 80)
+    screen.wait_for(lambda: screen.find("[4] web"))
+    screen.press("Enter")
+    screen.wait_for_text("19 78")
+
+
+def test_a_shell_that_was_left_is_taken_up_with_its_screen(conductor):
+    screen = with_shell(conductor)
+    type_line(screen, "stay=here; echo mark-$stay")
+    screen.wait_for_text("mark-here")
+    screen.press("C-g", "d")
+    screen.wait_for_text("runs on")
+    screen.press("q")
+    assert screen.wait() == 0
+    screen = open_console(conductor)
+    screen.wait_for_text("left running")
+    screen.press("4", "Enter")
+    screen.wait_for_text("mark-here")
+    type_line(screen, "echo again-$stay")
+    screen.wait_for_text("again-here")
+
+
+def test_quitting_asks_and_leaves_the_shell_running(conductor):
+    screen = with_shell(conductor)
+    type_line(screen, "stay=here; echo mark-$stay")
+    screen.wait_for_text("mark-here")
+    screen.press("C-g", "1", "q")
+    screen.wait_for_text("leave the console?")
+    screen.press("Tab", "Enter")
+    assert screen.wait() == 0
+    screen = open_console(conductor)
+    screen.wait_for_text("left running")
+    screen.press("4", "Enter")
+    screen.wait_for_text("mark-here")
+
+
+def test_a_killed_console_leaves_the_shell_alive(conductor):
+    screen = with_shell(conductor)
+    type_line(screen, "stay=here; echo mark-$stay")
+    screen.wait_for_text("mark-here")
+    screen.signal(signal.SIGKILL)
+    screen.wait()
+    screen = open_console(conductor)
+    screen.wait_for_text("left running")
+    screen.press("4", "Enter")
+    screen.wait_for_text("TYPING IN")
+    type_line(screen, "echo again-$stay")
+    screen.wait_for_text("again-here")
+
+
+def test_a_shell_that_ends_closes_its_pane(conductor):
+    screen = with_shell(conductor)
+    type_line(screen, "exit")
+    screen.wait_for_text("has ended")
+    screen.wait_for_text("[3] EVENTS")
+
+
+def test_splitting_and_moving(conductor):
+    screen = with_shell(conductor)
+    screen.press("C-g", "-")
+    screen.wait_for_text("[5] web")
+    screen.wait_for_text("TYPING IN [5]")
+    screen.press("C-g", "k")
+    screen.wait_for_text("TYPING IN [4]")
+    screen.press("C-g", "z")
+    screen.wait_until_gone("CONTAINERS")
+    screen.press("C-g", "z")
+    screen.wait_for_text("CONTAINERS")
+
+
+def test_the_strip_of_keys_comes_to_those_who_wait(conductor):
+    screen = with_shell(conductor)
+    screen.press("C-g")
+    screen.wait_for_text("^G then:")
+    screen.wait_for_text("h Left left")
+    screen.press("Escape")
+    screen.wait_for_text("TYPING IN")
+
+
+def test_scrolling_back_shows_what_has_gone(conductor):
+    screen = with_shell(conductor)
+    type_line(screen, "seq 1 200")
+    screen.wait_for(lambda: any("200" == line.strip("│ ").split("│")[-1].strip() for line in screen.lines))
+    screen.press("C-g", "[")
+    screen.wait_for_text("scrolled back")
+    screen.press("g")
+    screen.wait_for_text("seq 1 200")
+    screen.press("q")
+    screen.wait_until_gone("scrolled back")
+
+
+def test_at_80_columns_it_is_list_or_pane(conductor):
+    screen = with_shell(conductor, rows=24, columns=80)
+    assert not screen.find("CONTAINERS")
+    screen.press("C-g", "1")
+    screen.wait_for_text("CONTAINERS")
+    screen.press("4")
+    screen.wait_for_text("TYPING IN")
+
+
+def test_colours_of_a_program_reach_the_terminal(conductor):
+    screen = with_shell(conductor)
+    type_line(screen, r"printf '\033[31mRE\033[0m\033[48;5;21mBL\033[0m\n'")
+    row, column = screen.wait_for_text("REBL")
+    assert screen.cell(row, column).fg == "red"
+    assert screen.cell(row, column + 2).bg not in ("default", screen.cell(row, column).bg)
+
+
+def test_vim_less_and_htop_work_in_a_pane(conductor):
+    tool_image(conductor)
+    screen = open_console(conductor)
+    select(screen, "tools")
+    shell(screen)
+    type_line(screen, "vim.basic -u NONE /tmp/x")
+    screen.wait_for_text('"/tmp/x" [New]')
+    screen.send("ihello vim")
+    screen.press("Escape")
+    type_line(screen, ":wq")
+    screen.wait_for_text("/ #")
+    assert conductor.ok("exec", "tools", "--", "/bin/cat", "/tmp/x") == "hello vim\n"
+    type_line(screen, "seq 1 500 | less")
+    screen.wait_for(lambda: screen.find("1") and any(line.rstrip("│ ").endswith(":") for line in screen.lines))
+    screen.press("G")
+    screen.wait_for_text("(END)")
+    screen.wait_for_text("500")
+    screen.press("q")
+    type_line(screen, "htop")
+    screen.wait_for_text("F10Quit")
+    screen.press("F10")
+    screen.wait_until_gone("F10Quit")
+
+
+def test_a_flood_leaves_the_keys_quick(conductor):
+    screen = with_shell(conductor)
+    type_line(screen, "yes")
+    screen.wait_for(lambda: sum("│y" in line for line in screen.lines) > 10)
+    screen.press("C-c")
+    screen.wait_for_text("/ #", 5)
+    type_line(screen, "echo calm")
+    screen.wait_for_text("calm", 5)
+
+
+def test_closing_a_pane_ends_its_shell(conductor):
+    screen = with_shell(conductor)
+    type_line(screen, "echo pid-$$-")
+    screen.wait_for_text("pid-")
+    screen.press("C-g", "x")
+    screen.wait_for_text("end this shell?")
+    screen.press("Tab", "Enter")
+    screen.wait_for_text("[3] EVENTS")
+    wait_until(lambda: len(conductor.json("top", "web")) == 1)
