@@ -47,7 +47,9 @@ conductor::console::Options options_from(const std::vector<std::string>& words)
       options.read_only = true;
     else if (name == "--no-color")
       setenv("NO_COLOR", "1", 1);
-    else if (name != "console" && name != "--explain" && name != "--json")
+    else if (name == "--wait" || name == "--events" || name == "--gate")
+      value(); // of verbs
+    else if (name != "console" && name != "demo" && name != "--explain" && name != "--json")
       throw conductor::usage_error("the console does not know '" + words[i] + "'",
                                    "conductor console [--read-only] [--theme NAME]");
   }

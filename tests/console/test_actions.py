@@ -73,7 +73,7 @@ def test_the_run_form_makes_a_container(conductor):
     screen.send("bo")
     screen.press("Tab", "Tab")
     screen.send("Web")
-    screen.wait_for_text("not allowed")
+    screen.wait_for_text("upper-case")
     screen.press("C-u")
     screen.send("web")
     screen.wait_for_text("$ conductor run box web -d -t")
@@ -119,7 +119,7 @@ def test_a_build_that_fails_says_where(conductor):
 def test_a_build_can_be_cancelled(conductor):
     screen = started(conductor)
     file = conductor.directory / "Conductorfile"
-    file.write_text("FROM busybox\nRUN echo begun; sleep 1000\n")
+    file.write_text("FROM busybox\nRUN echo be''gun; sleep 1000\n")
     screen.press("b")
     screen.wait_for_text("BUILD AN IMAGE")
     screen.send("mine")

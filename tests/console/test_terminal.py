@@ -1,8 +1,10 @@
 """The user's terminal: what it must be, and that it is given back as it was on every way out."""
 import os
 import signal
+from pathlib import Path
 
 import pytest
+from support.screen import Screen
 from support.waiting import wait_until
 
 
@@ -10,7 +12,6 @@ def around(conductor, ending, env=None):
     """Runs the console in a shell, with the terminal's settings before and after; returns them and the screen."""
     before, after = conductor.directory / "before", conductor.directory / "after"
     command = " ".join(conductor.command("console"))
-    from support.screen import Screen
     screen = Screen(["/bin/sh", "-c", f"stty -g > {before}; {command}; echo status-$?; stty -g > {after}; sleep 1000"], 24, 80,
                     {**conductor.environment, **(env or {})})
     conductor.screens.append(screen)
@@ -59,6 +60,7 @@ def test_a_stopped_console_gives_the_terminal_back_and_takes_it_again(conductor)
     screen.wait_for_text("up / ")
     screen.signal(signal.SIGTSTP)
     screen.wait_until_gone("CONTAINERS")
+    wait_until(lambda: Path(f"/proc/{screen.pid}/stat").read_text().split(")")[-1].split()[0] == "T")
     screen.signal(signal.SIGCONT)
     screen.wait_for_text("CONTAINERS")
     screen.press("q")
@@ -93,7 +95,7 @@ def test_a_locale_that_is_missing_becomes_utf8(conductor):
 
 
 def test_inside_tmux_it_looks_the_same(conductor, tmux):
-    server = tmux(*conductor.command("console"), rows=35, columns=120, environment=conductor.environment)
+    server = tmux(conductor.command("console"), rows=35, columns=120, environment=conductor.environment)
     server.wait_for_text("no containers yet")
     assert "[2] IMAGES 0" in server.text()
     server.press("?")

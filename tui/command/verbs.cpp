@@ -108,6 +108,10 @@ constexpr Option events_options[] = {
     {"tail", 'n', "N", "only the last N"},
 };
 
+constexpr Option console_options[] = {
+    {"read-only", 0, {}, "only look: keys that change things do nothing"},
+    {"theme", 0, "NAME", "colours: default, light, projector, mono, or a file in ~/.config/conductor/themes"},
+};
 constexpr Option doctor_options[] = {{"fix", 0, {}, "settle what crashed operations left behind"}};
 constexpr Option help_options[] = {{"man", 0, {}, "the manual page as roff: conductor help --man | man -l -"}};
 
@@ -215,8 +219,7 @@ constexpr Verb rows[] = {
      .most = 1,
      .own_status = true,
      .completes = "running",
-     .run = run_attach,
-     .keys = {{"A", "attach", "attach", {}, Danger::looks, Needs::running}}},
+     .run = run_attach},
     {.name = "stop",
      .group = Group::running,
      .names = "NAME...",
@@ -330,6 +333,7 @@ constexpr Verb rows[] = {
      .names = "",
      .help = "the console; the same as conductor without a verb",
      .example = "console",
+     .options = console_options,
      .home = Home::console,
      .run = run_console},
     {.name = "demo",

@@ -15,7 +15,7 @@
 namespace conductor::console {
 namespace {
 
-constexpr std::uint64_t frame_us = 16'000, strip_us = 400'000, hold_us = 150'000;
+constexpr std::uint64_t frame_us = 16'000, strip_us = 400'000, hold_us = 150'000, ask_again_us = 500'000;
 constexpr std::size_t most_messages = 500, most_jobs = 50;
 
 // Blocked before any thread starts, so that every one of them has them blocked, and read from a descriptor.
@@ -93,6 +93,8 @@ int App::timeout_ms() const
     if (const auto* shell = dynamic_cast<const TerminalPane*>(each.get()); shell != nullptr && shell->held_since() != 0)
       at(shell->held_since() + hold_us);
   }
+  for (const auto& job : jobs_)
+    if (job->cancelling()) at(job->asked_us() + ask_again_us);
   if (next == UINT64_MAX) return -1;
   return next <= now ? 0 : static_cast<int>((next - now + 999) / 1000);
 }
@@ -108,6 +110,8 @@ void App::on_time()
     strip_ = true;
     redraw();
   }
+  for (auto& job : jobs_)
+    if (job->cancelling() && now >= job->asked_us() + ask_again_us) job->ask_again();
   for (auto& [number, each] : panes_) {
     if (std::exchange(each->again, false)) each->turn();
     if (auto* shell = dynamic_cast<TerminalPane*>(each.get());

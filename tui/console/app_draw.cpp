@@ -173,7 +173,8 @@ void App::draw_message(Canvas canvas)
     const auto& events = (*running)->events();
     const auto step = std::find_if(events.rbegin(), events.rend(),
                                    [](const Event& event) { return event.kind == EventKind::step_began; });
-    text = " ..  " + (*running)->title() + (step != events.rend() ? "  " + step->topic : "");
+    text = ((*running)->cancelling() ? " ..  stopping " : " ..  ") + (*running)->title() +
+           (step != events.rend() ? "  " + step->topic : "");
   } else if (!messages_.empty()) {
     text = " " + messages_.back().text;
     role = messages_.back().role;

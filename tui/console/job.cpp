@@ -173,9 +173,15 @@ void Job::release()
 
 void Job::cancel()
 {
-  if (!running()) return;
-  kill(child_.pid(), cancelled_ ? SIGTERM : SIGINT);
   cancelled_ = true;
+  ask_again();
+}
+
+void Job::ask_again()
+{
+  if (!running()) return;
+  kill(child_.pid(), SIGINT);
+  asked_us_ = monotonic_us();
 }
 
 bool Job::drain(Fd& fd, std::string& into, std::size_t limit)

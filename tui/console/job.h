@@ -53,8 +53,12 @@ public:
   std::uint64_t began_us() const { return began_us_; }
   std::uint64_t ended_us() const { return ended_us_; }
 
-  /// SIGINT first; SIGTERM when it is asked a second time.
+  /// Asks it by SIGINT to stop and take back what it did. A verb may be looking elsewhere just then, so ask_again() is
+  /// to be called from time to time until it has ended.
   void cancel();
+  bool cancelling() const { return cancelled_ && running(); }
+  void ask_again();
+  std::uint64_t asked_us() const { return asked_us_; }
   /// Gives it up without ending it: the console is leaving.
   void release();
   void ready(int fd, std::uint32_t events) override;
@@ -76,6 +80,7 @@ private:
   std::deque<Event> events_;
   int status_ = 0;
   bool cancelled_ = false;
+  std::uint64_t asked_us_ = 0;
   std::uint64_t began_us_, ended_us_ = 0;
 };
 
