@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/container/spec.h"
+#include "core/kernel/chroot.h"
 #include "tui/command/explain.h"
 #include "tui/command/help.h"
 #include "tui/command/progress.h"
@@ -19,6 +20,7 @@
 #include <exception>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -160,6 +162,21 @@ int run_verb(const Program& program, const Arguments& arguments, char* const* ar
   return status;
 }
 
+// In a chroot no container can start, so we move to a mount namespace of our own and begin again there: what is open,
+// our own program for one, would stay behind otherwise.
+void begin_outside_of_chroot(char* const* argv)
+{
+  if (::geteuid() != 0 || !kernel::in_chroot()) return;
+  char path[4096];
+  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path - 1);
+  if (length < 0) return;
+  path[length] = '\0';
+  Trace trace;
+  kernel::leave_chroot(trace);
+  ::execv(path, argv);
+  throw Error{fmt::format("execute {} again", path), errno};
+}
+
 } // namespace
 
 int run_program(const Program& program, int argc, char* const* argv)
@@ -168,6 +185,7 @@ int run_program(const Program& program, int argc, char* const* argv)
   const std::span<const char* const> words{argv + 1, static_cast<size_t>(argc > 0 ? argc - 1 : 0)};
   try {
     parse(words, arguments);
+    begin_outside_of_chroot(argv);
     return arguments.verb == nullptr ? run_without_verb(program, arguments, argv) : run_verb(program, arguments, argv);
   } catch (const Error& error) {
     if (interrupted && error.number() == EINTR) {
