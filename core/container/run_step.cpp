@@ -3,7 +3,9 @@
 #include "core/base/error.h"
 #include "core/base/undo.h"
 #include "core/container/start.h"
+#include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
+#include "core/store/containers.h"
 #include "core/store/images.h"
 
 #include <array>
@@ -76,13 +78,18 @@ ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, c
   StartRequest request{.root = root, .spec = spec, .rw = rw, .is_volatile = true};
   if (spec.user_namespace) request.first_id = take_id_range(root, pool, spec.id);
   const uint32_t first_id = request.first_id;
-  undo.push("take down the step's container", [&] { tear_down(root, pool, spec.id, first_id); });
+  // A root without containers leaves no groups behind, as after the removal of its last container.
+  const auto take_down = [&] {
+    tear_down(root, pool, spec.id, first_id);
+    if (Containers{root}.ids().empty()) kernel::remove_empty_parents(trace, root.id());
+  };
+  undo.push("take down the step's container", take_down);
   StreamPair streams = make_pipes(Stdin::empty, first_id);
   request.streams = std::move(streams.theirs);
   Started started = start_container(std::move(request));
   pump(trace, started.child, streams.ours);
   const ExitStatus status = started.child.wait();
-  tear_down(root, pool, spec.id, first_id);
+  take_down();
   undo.commit();
   remove_mount_points(root, spec, rw);
   return status;
