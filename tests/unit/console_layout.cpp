@@ -152,3 +152,12 @@ TEST(ConsoleGrid, TextIsCutWithTwoDots)
   EXPECT_EQ(cut_text("container", 7), "conta..");
   EXPECT_EQ(cut_text("漢字漢字", 7), "漢字..");
 }
+
+TEST(ConsoleLayout, WhatHasTheFocusIsOnTheScreenBesideAShell)
+{
+  for (const Area area : {Area::containers, Area::images, Area::events, Area::details, Area::panes})
+    for (const auto& [rows, columns] : {std::pair{35, 120}, {24, 80}, {16, 60}, {10, 40}})
+      EXPECT_FALSE(
+          lay_out({.rows = rows, .columns = columns, .work = true, .front = area, .listed_panes = 1}).of(area).empty())
+          << static_cast<int>(area) << " at " << columns;
+}

@@ -183,6 +183,7 @@ private:
   void do_close(const command::Action&, const Key&);
   void do_leave(const command::Action&, const Key&);
   void go(PaneTree::Direction direction);
+  void step_panel(int by);
   void split(bool beside);
 
   Options options_;

@@ -234,6 +234,8 @@ void App::do_theme(const Action&, const Key&)
   }
   look_ = {&theme_, theme_.ascii_borders() || !screen_.can().unicode_borders,
            theme_.ascii_graphs() || !screen_.can().unicode_graphs};
+  for (auto& [number, each] : panes_)
+    if (auto* shell = dynamic_cast<TerminalPane*>(each.get())) shell->use(theme_);
   say(Role::message_info, "theme " + theme_.name());
 }
 

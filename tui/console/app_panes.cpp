@@ -153,7 +153,9 @@ void App::open_shell(const ContainerRow& row, int beside_of, bool beside)
 {
   const int number = free_number();
   const std::string id = row.id;
-  show_pane(std::make_unique<TerminalPane>(number, loop_, SessionPlace{id, row.name, {}}, 24, 80), beside_of, beside);
+  auto fresh = std::make_unique<TerminalPane>(number, loop_, SessionPlace{id, row.name, {}}, 24, 80);
+  fresh->use(theme_);
+  show_pane(std::move(fresh), beside_of, beside);
   const auto attach = [this, number, id](Job& job) {
     auto* shell = dynamic_cast<TerminalPane*>(pane(number));
     if (shell == nullptr) return;
@@ -185,6 +187,7 @@ void App::reattach(const KeptSession& session)
   show_pane(std::move(fresh));
   try {
     shell->attach(Containers{root_}.run_directory(session.container).get(), session.session);
+    shell->use(theme_);
     shell->focus(true);
   } catch (const Error& error) {
     shell->fail(std::string{error.sentence()});
@@ -215,23 +218,19 @@ std::string App::container_name(const std::string& id) const
 
 // ---- keys of panels and panes
 
-void App::do_next_panel(const Action&, const Key&)
+// Round through what there is; where the panes have no room beside the list, they are one stop.
+void App::step_panel(int by)
 {
-  // Round through what there is; where the panes have no room beside the list, they are one stop.
   std::vector<Area> stops{Area::containers, Area::images, Area::events, Area::details};
   if (!panes_.empty() || !left_sessions().empty()) stops.push_back(Area::panes);
-  if (!layout_.images.empty() || layout_.step != Step::full) {
-  } else
-    std::erase_if(stops, [](Area area) { return area == Area::images || area == Area::events; });
   if (!tree_.empty()) stops.push_back(Area::pane);
-  const auto here = std::find(stops.begin(), stops.end(), focus_);
-  focus_area(here == stops.end() || std::next(here) == stops.end() ? stops.front() : *std::next(here));
+  const auto count = static_cast<int>(stops.size());
+  const auto here = static_cast<int>(std::find(stops.begin(), stops.end(), focus_) - stops.begin());
+  focus_area(stops[static_cast<std::size_t>((here + by + count) % count)]);
 }
 
-void App::do_previous_panel(const Action& action, const Key& key)
-{
-  for (int turns = 0; turns < 5; ++turns) do_next_panel(action, key);
-}
+void App::do_next_panel(const Action&, const Key&) { step_panel(1); }
+void App::do_previous_panel(const Action&, const Key&) { step_panel(-1); }
 
 void App::do_panel(const Action&, const Key& key)
 {

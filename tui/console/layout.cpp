@@ -47,6 +47,15 @@ void work(const LayoutRequest& request, Rect body, Layout& layout)
   stack(rest, rest.rows - panes + 1, layout.details, layout.panes);
 }
 
+// Where images, events or the list of panes have no place of their own, they take that of the details while they have
+// the focus.
+void show_instead_of_details(Area front, Layout& layout)
+{
+  if (front == Area::images) layout.images = std::exchange(layout.details, {});
+  if (front == Area::events) layout.events = std::exchange(layout.details, {});
+  if (front == Area::panes) layout.panes = std::exchange(layout.details, {});
+}
+
 } // namespace
 
 Rect Layout::of(Area area) const
@@ -88,6 +97,7 @@ Layout lay_out(const LayoutRequest& request)
   const bool room_for_both = layout.step == Step::full && columns >= 110;
   if (request.work && room_for_both) {
     work(request, body, layout);
+    if (request.front != Area::panes) show_instead_of_details(request.front, layout);
     return layout;
   }
   layout.side_by_side = false;
@@ -98,15 +108,7 @@ Layout lay_out(const LayoutRequest& request)
   layout.side_by_side = !request.work;
   if (layout.step <= Step::narrow) {
     browse(request, body, layout);
-    // Where images and events have no column of their own, they take the place of the details in turn.
-    if (layout.step == Step::narrow) {
-      if (request.front == Area::images)
-        layout.images = std::exchange(layout.details, {});
-      else if (request.front == Area::events)
-        layout.events = std::exchange(layout.details, {});
-      else if (request.front == Area::panes)
-        layout.panes = std::exchange(layout.details, {});
-    }
+    if (layout.step == Step::narrow) show_instead_of_details(request.front, layout);
     return layout;
   }
   switch (request.front) {

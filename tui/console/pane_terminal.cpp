@@ -189,6 +189,18 @@ std::string TerminalPane::hints() const
   return {};
 }
 
+void TerminalPane::use(const Theme& theme)
+{
+  const Style style = theme.pane();
+  const auto rgb = [](Colour colour, std::uint32_t standard) {
+    if (colour.kind() == Colour::Kind::standard) return standard;
+    return colour.kind() == Colour::Kind::rgb ? colour.value() : palette_rgb(static_cast<std::uint8_t>(colour.value()));
+  };
+  const terminal::Palette plain;
+  terminal_.set_palette({rgb(style.foreground, plain.foreground), rgb(style.background, plain.background),
+                         rgb(style.foreground, plain.cursor)});
+}
+
 void TerminalPane::focus(bool on)
 {
   if (focused_ != on && client_) type(terminal::encode_focus(on, terminal_.modes()));

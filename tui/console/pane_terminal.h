@@ -33,6 +33,8 @@ public:
   /// Ends the shell as a closed terminal window does (SIGHUP).
   void hang_up();
 
+  /// What programs hear when they ask for the colours of the terminal.
+  void use(const Theme& theme);
   const SessionPlace& place() const { return place_; }
   std::string title() const override;
   std::string status() const override;
