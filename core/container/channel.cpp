@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <memory>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -81,10 +82,10 @@ std::optional<Message> Channel::receive(MessageKind kind) const
 
 std::optional<Message> Channel::receive_from_socket() const
 {
-  static thread_local std::vector<char> buffer;
-  if (buffer.empty()) buffer.resize(largest_message);
+  // Not kept, and not cleared: a keeper would carry its pages for ever.
+  const std::unique_ptr<char[]> buffer{new char[largest_message]};
   char tag = 0;
-  std::array<iovec, 2> parts{iovec{&tag, 1}, iovec{buffer.data(), buffer.size()}};
+  std::array<iovec, 2> parts{iovec{&tag, 1}, iovec{buffer.get(), largest_message}};
   msghdr message{};
   message.msg_iov = parts.data();
   message.msg_iovlen = parts.size();
@@ -97,7 +98,7 @@ std::optional<Message> Channel::receive_from_socket() const
   if (got == 0 || (got < 0 && errno == ECONNRESET)) return std::nullopt;
   if (got < 0) throw Error{"listen to the other process", errno};
   Message result{.kind = static_cast<MessageKind>(tag)};
-  result.payload.assign(buffer.data(), static_cast<size_t>(got) - 1);
+  result.payload.assign(buffer.get(), static_cast<size_t>(got) - 1);
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
