@@ -66,13 +66,14 @@ void prepare_rw(const Root& root, const RootfsPlan& plan)
   ::umask(mask);
 }
 
-std::vector<Fd> make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spec, int user_namespace,
-                            uint32_t first_id)
+HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spec, int user_namespace,
+                       uint32_t first_id)
 {
   Trace& trace = root.trace();
-  std::vector<Fd> mounts;
+  HostMounts made;
+  std::vector<Fd>& mounts = made.handed;
   // One id-mapped clone of the whole root directory serves all lower layers and the upper, however many they are.
-  Fd mapped;
+  Fd& mapped = made.mapped;
   if (user_namespace >= 0) {
     mapped = kernel::clone_tree(trace, root.dir(), "", false);
     kernel::map_ids(trace, mapped.get(), user_namespace);
@@ -97,7 +98,7 @@ std::vector<Fd> make_mounts(const Root& root, const RootfsPlan& plan, const Spec
     kernel::set_attributes(trace, mount.get(), attributes, bind.directory);
     mounts.push_back(std::move(mount));
   }
-  return mounts;
+  return made;
 }
 
 namespace {

@@ -41,9 +41,15 @@ RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw
 // Parent: makes upper/ and work/ where they are missing; the root of the upper takes mode and owner from the layer
 // below.
 void prepare_rw(const Root& root, const RootfsPlan& plan);
+struct HostMounts {
+  std::vector<Fd> handed; // to the child, in the plan's order
+  // The id-mapped clone of the root directory that the overlay was made on. Closing it waits for an RCU grace period,
+  // so that is done while the child works.
+  Fd mapped;
+};
 // Parent: all mounts of the plan. user_namespace: descriptor, -1 without one; first_id: its root on the host.
-std::vector<Fd> make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spec, int user_namespace,
-                            uint32_t first_id);
+HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spec, int user_namespace,
+                       uint32_t first_id);
 
 // Child: takes what make_mounts() made and changes into the new root. The PTY when one is wanted.
 struct PlacedRoot {

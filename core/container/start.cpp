@@ -100,6 +100,7 @@ Started start_container(StartRequest request)
   undo.push("end the child", [&] { started.child.kill_and_reap(); });
   lower.close();
   request.streams = ChildStreams{};
+  started.mounts = kernel::open_namespace(started.child.pid(), "mnt");
 
   Fd user_namespace;
   if (spec.user_namespace) {
@@ -109,10 +110,11 @@ Started start_container(StartRequest request)
   upper.send(MessageKind::mapped);
   {
     Step step{trace, "mount the layers", "an overlay of the image's layers and the container's own, ids mapped"};
-    const auto mounts = make_mounts(root, plan, spec, user_namespace ? user_namespace.get() : -1, request.first_id);
+    const HostMounts mounts =
+        make_mounts(root, plan, spec, user_namespace ? user_namespace.get() : -1, request.first_id);
     std::vector<int> descriptors;
-    descriptors.reserve(mounts.size());
-    for (const auto& mount : mounts) descriptors.push_back(mount.get());
+    descriptors.reserve(mounts.handed.size());
+    for (const auto& mount : mounts.handed) descriptors.push_back(mount.get());
     upper.send(MessageKind::mounts, {}, descriptors);
     step.done();
   }

@@ -25,7 +25,10 @@ struct StartRequest {
 
 struct Started {
   Child child;
-  Fd terminal;            // the PTY's master, with a terminal
+  Fd terminal; // the PTY's master, with a terminal
+  // Its mount namespace. While this is open the end of PID 1 does not wait until its mounts are taken apart (an RCU
+  // grace period or three); whoever closes it last does.
+  Fd mounts;
   int64_t started_ns = 0; // CLOCK_REALTIME
 };
 

@@ -81,7 +81,8 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
                        .run_directory = run_directory.release(),
                        .local = local,
                        .interactive = spec.process.interactive,
-                       .on_exit = [&context, id = spec.id](const ExitStatus& exit) { finish(context, id, exit, {}); }};
+                       .on_exit = [&context, id = spec.id, mounts = std::make_shared<Fd>(std::move(started.mounts))](
+                                      const ExitStatus& exit) { finish(context, id, exit, {}); }};
 }
 
 void finish(const Context& context, const std::string& id, const std::optional<ExitStatus>& exit,
@@ -117,7 +118,6 @@ void finish(const Context& context, const std::string& id, const std::optional<E
   if (container->spec.auto_remove) {
     kernel::remove_tree(trace, root.run(), "c/" + id);
     containers.remove(id, container->spec.name);
-    if (containers.ids().empty()) kernel::remove_empty_parents(trace, root.id());
   } else {
     containers.save_status(id, status);
     kernel::remove_tree(trace, root.run(), "c/" + id);

@@ -85,8 +85,6 @@ void remove_locked(const Context& context, const Container& container)
                         .name = container.spec.name,
                         .verb = "remove",
                         .outcome = "done"});
-  // The last one takes the groups of the root along; another that starts meanwhile makes them again.
-  if (Containers{context.root}.ids().empty()) kernel::remove_empty_parents(context.trace, context.root.id());
   step.done();
 }
 
@@ -99,10 +97,7 @@ StopResult stop(Context& context, const std::string& id, const StopRequest& requ
   StopResult result;
   if (is_active(container)) result = end_processes(context, container, request);
   // With --rm its keeper has removed it by now.
-  if (!containers.find(id)) {
-    if (containers.ids().empty()) kernel::remove_empty_parents(context.trace, context.root.id());
-    return result;
-  }
+  if (!containers.find(id)) return result;
   const Lock lock = lock_container(context, id, container.spec.name);
   if (!containers.find(id)) return result;
   const Container now = settle_locked(context, id);

@@ -3,14 +3,15 @@
 #include "core/base/error.h"
 #include "core/base/nearest.h"
 #include "core/base/undo.h"
+#include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
 #include "core/kernel/process.h"
 
 #include <algorithm>
 #include <cerrno>
 
+#include <poll.h>
 #include <unistd.h>
-
 
 namespace conductor {
 namespace {
@@ -192,21 +193,32 @@ bool wrote_nothing(const Root& root, const std::string& doomed)
   return !upper || list_directory(upper->get(), ".").empty();
 }
 
+void take_apart(const Root& root, const std::string& doomed)
+{
+  remove_tree(root.trace(), root.dir(), doomed);
+  // The last container takes the groups of its root along; another that starts meanwhile makes them again.
+  if (Containers{root}.ids().empty()) remove_empty_parents(root.trace(), root.id());
+}
+
 // A dozen empty directories free no space that anybody waits for, but on a file system that discards freed blocks at
 // once (mount -o discard) each one waits for the device: most of the time of a short `run --rm`. So a process that
-// outlives us takes them apart. Should it be killed, `doctor` and the next removal find what is left below root/tmp.
+// outlives us takes them apart, and lets go of the mount namespace that we may still hold, which waits for RCU. Should
+// it be killed, `doctor` and the next build find what is left below root/tmp.
 void remove_behind(const Root& root, const std::string& doomed)
 {
   Trace& trace = root.trace();
+  const auto parent = open_pidfd(::getpid());
   auto child = clone_process(trace, {}, "what removes the empty directories");
   if (child) {
     child->release();
     return;
   }
   try {
-    close_descriptors_except({root.dir()});
     leave_session(trace);
-    remove_tree(trace, root.dir(), doomed);
+    pollfd watched{parent ? parent->get() : -1, POLLIN, 0};
+    ::poll(&watched, 1, 200); // whoever closes a namespace last waits for it, and that shall not be our parent
+    close_descriptors_except({root.dir()});
+    take_apart(root, doomed);
   } catch (const Error&) { // it is found again
   }
   ::_exit(0);
@@ -238,7 +250,7 @@ void Containers::remove(const std::string& id, const std::string& name) const
   if (wrote_nothing(root_, doomed))
     remove_behind(root_, doomed);
   else
-    remove_tree(trace, root_.dir(), doomed);
+    take_apart(root_, doomed);
 }
 
 Fd Containers::directory(const std::string& id) const { return open_directory(root_.dir(), directory_of(id)); }
