@@ -208,19 +208,16 @@ void App::take_world()
   World world = watch_.take();
   if (!world.problem.empty() && world.problem != world_.problem) say(Role::bad, world.problem);
   if (updates_paused_ && world_.snapshot) return;
+  const bool first = !world_.snapshot;
   world_ = std::move(world);
   if (!world_.snapshot) return;
   rebuild_rows();
-  // What other consoles left, or this one before, is said once and then listed.
   const auto left = left_sessions().size();
-  if (left != std::exchange(left_count_, left)) {
-    if (left > left_told_)
-      say(Role::message_info,
-          left == 1 ? "a shell was left running: Tab to PANES, Enter takes it up"
-                    : std::to_string(left) + " shells were left running: Tab to PANES, Enter takes them up");
-    left_told_ = left;
-    place_panes();
-  }
+  if (left != std::exchange(left_count_, left)) place_panes();
+  // Said once, at the beginning; later ones were left by this console, which said so then.
+  if (first && left > 0)
+    say(Role::message_info, (left == 1 ? std::string{"a shell was"} : std::to_string(left) + " shells were") +
+                                " left running: 4 goes to PANES, Enter takes up");
   redraw();
 }
 

@@ -22,6 +22,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -227,7 +228,8 @@ private:
   std::vector<std::unique_ptr<Job>> jobs_;
   std::map<int, Finish> finish_;
   const Job* ending_ = nullptr; ///< is telling of its end: not to be forgotten now
-  std::size_t left_count_ = 0, left_told_ = 0;
+  std::size_t left_count_ = 0;
+  std::set<std::string> ended_sessions_; ///< their sockets may be seen a little longer
   int next_job_ = 1;
   std::optional<Undo> undo_;
   std::map<std::string, std::vector<std::string>> last_values_; ///< of forms

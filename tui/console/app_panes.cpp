@@ -141,6 +141,7 @@ void App::tend_panes()
       say(Role::warning, shell->place().name + " wanted to put text into the clipboard; that is not allowed");
     if (!shell->over()) continue;
     const auto& status = shell->exit_status();
+    ended_sessions_.insert(shell->place().session);
     const std::string name = shell->place().name;
     say(Role::message_info, status && status->shell() != 0
                                 ? fmt::format("the shell in {} ended with status {}", name, status->shell())
@@ -203,7 +204,7 @@ std::vector<KeptSession> App::left_sessions() const
       return shell != nullptr && shell->place().session == session.session &&
              shell->place().container == session.container;
     });
-    if (!ours) left.push_back(session);
+    if (!ours && !ended_sessions_.contains(session.session)) left.push_back(session);
   }
   return left;
 }
