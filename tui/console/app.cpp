@@ -90,6 +90,9 @@ int App::timeout_ms() const
   if (prefix_ && !strip_) at(prefix_since_us_ + strip_us);
   for (const auto& [number, each] : panes_) {
     if (each->again) return 0;
+    if (const auto* shell = dynamic_cast<const TerminalPane*>(each.get());
+        shell != nullptr && shell->rests_until() != 0)
+      at(shell->rests_until());
     if (const auto* shell = dynamic_cast<const TerminalPane*>(each.get()); shell != nullptr && shell->held_since() != 0)
       at(shell->held_since() + hold_us);
   }
@@ -114,6 +117,9 @@ void App::on_time()
     if (job->cancelling() && now >= job->asked_us() + ask_again_us) job->ask_again();
   for (auto& [number, each] : panes_) {
     if (std::exchange(each->again, false)) each->turn();
+    if (auto* shell = dynamic_cast<TerminalPane*>(each.get());
+        shell != nullptr && shell->rests_until() != 0 && now >= shell->rests_until())
+      shell->read_on();
     if (auto* shell = dynamic_cast<TerminalPane*>(each.get());
         shell != nullptr && shell->held_since() != 0 && now >= shell->held_since() + hold_us)
       shell->stop_holding();

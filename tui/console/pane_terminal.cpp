@@ -20,6 +20,9 @@ using Named = terminal::Key;
 // What one pane may do in one turn of the loop, so that a flood in one leaves the keys of the others quick.
 constexpr std::size_t bytes_a_turn = 256U << 10;
 constexpr std::uint64_t time_a_turn_us = 4000;
+// A PTY that is read as soon as a byte is there gives tiny pieces and slows its writer: after a full buffer it rests.
+constexpr std::size_t flood_bytes = 4096;
+constexpr std::uint64_t rest_us = 1000;
 // A child that never reads must not make us hold an endless paste.
 constexpr std::size_t most_input = 16U << 20;
 
@@ -111,18 +114,24 @@ void TerminalPane::read_output()
 {
   static std::array<char, 65536> buffer;
   const std::uint64_t begun = monotonic_us();
-  for (std::size_t taken = 0; client_ && taken < bytes_a_turn;) {
+  std::size_t taken = 0;
+  while (client_ && taken < bytes_a_turn) {
     const ssize_t got = read(client_->master(), buffer.data(), buffer.size());
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) break;
     if (got <= 0) {
       // EIO: the last process on it is gone. The holder tells how the shell ended.
       loop_.forget(client_->master());
+      drained_ = true;
       break;
     }
     taken += static_cast<std::size_t>(got);
     terminal_.feed({buffer.data(), static_cast<std::size_t>(got)});
     if (terminal_.has_replies()) type(terminal_.take_replies());
     if (monotonic_us() - begun > time_a_turn_us) break;
+  }
+  if (taken >= flood_bytes && client_) {
+    rests_until_us_ = monotonic_us() + rest_us;
+    watch_master();
   }
   after_feed();
 }
@@ -165,7 +174,19 @@ void TerminalPane::write_input()
     done += static_cast<std::size_t>(wrote);
   }
   input_.erase(0, done);
-  loop_.watch(client_->master(), EPOLLIN | (input_.empty() ? 0U : static_cast<unsigned>(EPOLLOUT)), *this);
+  watch_master();
+}
+
+void TerminalPane::watch_master()
+{
+  const unsigned in = rests_until_us_ == 0 ? EPOLLIN : 0U, out = input_.empty() ? 0U : EPOLLOUT;
+  if (client_ && !drained_) loop_.watch(client_->master(), in | out, *this);
+}
+
+void TerminalPane::read_on()
+{
+  rests_until_us_ = 0;
+  watch_master();
 }
 
 std::string TerminalPane::title() const

@@ -55,6 +55,9 @@ public:
   /// Does the child hold back the paint (DEC 2026)? Since when, in microseconds; 0 if not.
   std::uint64_t held_since() const { return held_since_us_; }
   void stop_holding();
+  /// When it wants to read on after a flood, in microseconds; 0: at once.
+  std::uint64_t rests_until() const { return rests_until_us_; }
+  void read_on();
   /// Text that the child wants in the clipboard, as bytes; empty when there is none.
   std::string take_clipboard();
   const std::optional<ExitStatus>& exit_status() const { return exit_; }
@@ -63,6 +66,7 @@ private:
   enum class State : char { starting, running, over, failed };
   void read_output();
   void write_input();
+  void watch_master();
   void type(std::string bytes);
   void after_feed();
   void end(State state);
@@ -81,8 +85,9 @@ private:
   std::optional<ExitStatus> exit_;
   std::string clipboard_;
   bool scrolling_ = false, focused_ = false;
+  bool drained_ = false;   ///< the PTY has ended; how the shell did, its holder will tell
   std::uint64_t view_ = 0; ///< while scrolling: the line at the top, counted as scrollback_total does
-  std::uint64_t held_since_us_ = 0;
+  std::uint64_t held_since_us_ = 0, rests_until_us_ = 0;
   int rows_, columns_;
 };
 
