@@ -1,6 +1,7 @@
 #include "core/container/rootfs.h"
 
 #include "core/base/error.h"
+#include "core/container/overlay.h"
 #include "core/kernel/dev.h"
 #include "core/kernel/files.h"
 #include "core/kernel/inroot.h"
@@ -86,7 +87,7 @@ HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spe
                                  .owner = first_id,
                                  // Nodes that an image brings are only names: the devices are those of our own /dev.
                                  .attributes = MOUNT_ATTR_NODEV};
-  mounts.push_back(kernel::overlay(trace, request));
+  mounts.push_back(make_overlay(root, request));
   mounts.push_back(kernel::make_dev(trace, first_id, spec.devices));
   if (plan.host_network)
     mounts.push_back(kernel::new_file_system(trace, "sysfs", {}, pseudo | MOUNT_ATTR_RDONLY, "sys"));

@@ -1,6 +1,7 @@
 #include "core/image/builder.h"
 
 #include "core/base/error.h"
+#include "core/container/overlay.h"
 #include "core/container/spec.h"
 #include "core/image/base.h"
 #include "core/image/bases.h"
@@ -409,11 +410,11 @@ Fd Builder::open_tree_for_writing(const StageState& state, const std::string& rw
   kernel::make_directory(trace_, root_.dir(), rw + "/upper", below.st_mode & 07777);
   kernel::make_directory(trace_, root_.dir(), rw + "/work", 0700);
   umask(mask);
-  return kernel::overlay(trace_, {.tree = root_.dir(),
-                                  .lower = std::move(lower),
-                                  .upper = rw + "/upper",
-                                  .work = rw + "/work",
-                                  .is_volatile = true});
+  return make_overlay(root_, {.tree = root_.dir(),
+                              .lower = std::move(lower),
+                              .upper = rw + "/upper",
+                              .work = rw + "/work",
+                              .is_volatile = true});
 }
 
 Fd Builder::open_tree_for_reading(const StageState& state)
@@ -423,7 +424,7 @@ Fd Builder::open_tree_for_reading(const StageState& state)
   if (state.layers.size() == 1) return kernel::open_directory(root_.dir(), Images::diff_path(state.layers.front()));
   std::vector<std::string> lower;
   for (const std::string& layer : state.layers) lower.push_back(Images::diff_path(layer));
-  return kernel::overlay(trace_, {.tree = root_.dir(), .lower = std::move(lower)});
+  return make_overlay(root_, {.tree = root_.dir(), .lower = std::move(lower)});
 }
 
 } // namespace conductor::image

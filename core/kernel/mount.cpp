@@ -261,6 +261,18 @@ void attach(Trace& trace, int mount, int target, const std::string& shown_target
   if (result.failed()) throw Error{fmt::format("mount at {}", shown_target), result.error};
 }
 
+void mount_at(Trace& trace, const char* source, const char* target, const char* type, const std::string& options)
+{
+  const auto result = perform(
+      trace, "mount",
+      [&] {
+        return CallText{fmt::format("mount(\"{}\", \"{}\", \"{}\", 0, \"{}\")", source, target, type, options),
+                        fmt::format("mount -t {} -o {} {} {}", type, options, source, target)};
+      },
+      [&] { return ::mount(source, target, type, 0, options.c_str()); });
+  if (result.failed()) throw Error{fmt::format("mount {} at {}", type, target), result.error};
+}
+
 void make_slave(Trace& trace)
 {
   const auto result = perform(

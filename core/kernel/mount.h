@@ -40,6 +40,9 @@ void map_ids(Trace& trace, int mount, int user_namespace);
 // move_mount(2) of a detached mount onto what `target` (a descriptor) is.
 void attach(Trace& trace, int mount, int target, const std::string& shown_target);
 
+// mount(2) of a new file system at a path, for kernels and cases that know no other way. Throws Error.
+void mount_at(Trace& trace, const char* source, const char* target, const char* type, const std::string& options);
+
 // All propagation of this mount namespace set to slave: what the host unmounts goes here too, nothing goes back.
 void make_slave(Trace& trace);
 // pivot_root(".", ".") into the mount `new_root`, the old root detached, working directory "/".

@@ -187,28 +187,23 @@ void Containers::rename(const std::string& id, const std::string& from, const st
 
 namespace {
 
+// Started and stopped without a trace in its layer.
 bool wrote_nothing(const Root& root, const std::string& doomed)
 {
   const auto upper = find_directory(root.dir(), doomed + "/rw/upper");
-  return !upper || list_directory(upper->get(), ".").empty();
+  return upper && list_directory(upper->get(), ".").empty();
 }
 
-void take_apart(const Root& root, const std::string& doomed)
-{
-  remove_tree(root.trace(), root.dir(), doomed);
-  // The last container takes the groups of its root along; another that starts meanwhile makes them again.
-  if (Containers{root}.ids().empty()) remove_empty_parents(root.trace(), root.id());
-}
-
-// A dozen empty directories free no space that anybody waits for, but on a file system that discards freed blocks at
-// once (mount -o discard) each one waits for the device: most of the time of a short `run --rm`. So a process that
-// outlives us takes them apart, and lets go of the mount namespace that we may still hold, which waits for RCU. Should
-// it be killed, `doctor` and the next build find what is left below root/tmp.
-void remove_behind(const Root& root, const std::string& doomed)
+// What is left to do behind the verb, by a process that outlives it. A dozen empty directories free no space that
+// anybody waits for, but on a file system that discards freed blocks at once (mount -o discard) each one waits for the
+// device: most of the time of a short `run --rm`. The mount namespace that the keeper still holds waits for RCU when it
+// goes. And the last container takes the groups of its root along, which is possible only when its keeper has left
+// them. Should the process be killed, `doctor` and the next build find what is left.
+void clean_behind(const Root& root, const std::string& doomed)
 {
   Trace& trace = root.trace();
   const auto parent = open_pidfd(::getpid());
-  auto child = clone_process(trace, {}, "what removes the empty directories");
+  auto child = clone_process(trace, {}, "what cleans up behind us");
   if (child) {
     child->release();
     return;
@@ -218,7 +213,11 @@ void remove_behind(const Root& root, const std::string& doomed)
     pollfd watched{parent ? parent->get() : -1, POLLIN, 0};
     ::poll(&watched, 1, 200); // whoever closes a namespace last waits for it, and that shall not be our parent
     close_descriptors_except({root.dir()});
-    take_apart(root, doomed);
+    remove_tree(trace, root.dir(), doomed);
+    if (Containers{root}.ids().empty()) {
+      leave_cgroups(trace);
+      remove_empty_parents(trace, root.id(), 2000);
+    }
   } catch (const Error&) { // it is found again
   }
   ::_exit(0);
@@ -247,10 +246,9 @@ void Containers::remove(const std::string& id, const std::string& name) const
     if (!name.empty()) give_name_back(root_, name, id);
   }
   remove_tree(trace, root_.run(), "c/" + id);
-  if (wrote_nothing(root_, doomed))
-    remove_behind(root_, doomed);
-  else
-    take_apart(root_, doomed);
+  const bool behind = wrote_nothing(root_, doomed);
+  if (!behind) remove_tree(trace, root_.dir(), doomed);
+  if (behind || (ids().empty() && !cgroup_leaves(root_.id()).empty())) clean_behind(root_, doomed);
 }
 
 Fd Containers::directory(const std::string& id) const { return open_directory(root_.dir(), directory_of(id)); }

@@ -5,6 +5,7 @@ import socket
 import subprocess
 
 import pytest
+from support.waiting import wait_until
 
 
 @pytest.fixture
