@@ -94,6 +94,23 @@ def test_a_locale_that_is_missing_becomes_utf8(conductor):
     assert screen.find("┌")
 
 
+def test_without_a_verb_it_is_the_console(conductor):
+    screen = conductor.screen(rows=24, columns=80)
+    screen.wait_for_text("no containers yet")
+    screen.press("C-c", ":")
+    screen.wait_for_text("ACTIONS")
+    screen.press("Escape")
+    screen.wait_until_gone("ACTIONS")
+    screen.press("q")
+    assert screen.wait() == 0
+
+
+def test_without_a_terminal_it_is_a_sentence(conductor):
+    done = conductor.run("console", start_new_session=True)
+    assert done.returncode != 0
+    assert "terminal" in done.stderr
+
+
 def test_inside_tmux_it_looks_the_same(conductor, tmux):
     server = tmux(conductor.command("console"), rows=35, columns=120, environment=conductor.environment)
     server.wait_for_text("no containers yet")

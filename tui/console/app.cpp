@@ -16,6 +16,7 @@ namespace conductor::console {
 namespace {
 
 constexpr std::uint64_t frame_us = 16'000, strip_us = 400'000, hold_us = 150'000, ask_again_us = 500'000;
+constexpr int most_failures = 20;
 constexpr std::size_t most_messages = 500, most_jobs = 50;
 
 // Blocked before any thread starts, so that every one of them has them blocked, and read from a descriptor.
@@ -69,11 +70,19 @@ App::~App()
 
 int App::run()
 {
+  int failures = 0;
   while (!quit_) {
-    maybe_paint();
-    loop_.wait(timeout_ms());
-    on_time();
-    tend_panes();
+    // What one key or one pane could not do is said, and everything else goes on; what fails at every turn ends us.
+    try {
+      maybe_paint();
+      loop_.wait(timeout_ms());
+      on_time();
+      tend_panes();
+      failures = 0;
+    } catch (const Error& error) {
+      if (++failures == most_failures) throw;
+      say(Role::message_bad, std::string{error.sentence()});
+    }
   }
   return status_;
 }

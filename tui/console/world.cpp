@@ -125,8 +125,8 @@ void WorldWatch::run()
       poll(wait, sampler.fd() >= 0 ? 2 : 1, left_ms);
       if (wait[0].revents != 0) empty_bell(wake_.get());
     }
-  } catch (const Error& error) {
-    world.problem = error.sentence();
+  } catch (const std::exception& error) {
+    world.problem = error.what();
     publish();
   }
 }
