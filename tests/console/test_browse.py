@@ -1,4 +1,7 @@
 """Looking: what the list shows at every size, and the keys that only look."""
+import time
+from pathlib import Path
+
 import pytest
 from console.keys import SIZES, open_console, row_of, select
 
@@ -175,3 +178,45 @@ def test_read_only_hides_what_changes_things(conductor):
     screen.wait_for_text("KEYS")
     assert not screen.find("stop it and keep it for start")
     assert conductor.state("web") == "running"
+
+
+def test_a_click_selects_and_the_wheel_moves(conductor):
+    conductor.busybox_image()
+    for name in ("a1", "a2", "a3"):
+        conductor.ok("run", "box", name, "-d", "-t")
+    screen = open_console(conductor)
+    screen.wait_for_text("3 up / 3")
+    row, _ = screen.wait_for_text("a3")
+    screen.send(f"\x1b[<0;10;{row + 1}M\x1b[<0;10;{row + 1}m")
+    screen.wait_for(lambda: ">" in row_of(screen, "a3")[:3])
+    screen.send(f"\x1b[<64;10;{row + 1}M")
+    screen.wait_for(lambda: ">" in row_of(screen, "a2")[:3])
+
+
+def test_enough_panels_at_80_columns_by_their_numbers(conductor):
+    conductor.busybox_image()
+    screen = open_console(conductor, rows=24, columns=80)
+    screen.press("2")
+    screen.wait_for_text("[2] IMAGES 1")
+    screen.press("3")
+    screen.wait_for_text("[3] EVENTS")
+    screen.press("1")
+    screen.wait_for_text("DETAILS")
+
+
+def test_an_idle_console_sleeps(conductor):
+    conductor.busybox_image()
+    for number in range(3):
+        conductor.ok("run", "box", f"web-{number}", "-d", "-t")
+    screen = open_console(conductor)
+    screen.wait_for_text("3 up / 3")
+
+    def switches():
+        total = 0
+        for status in Path(f"/proc/{screen.pid}/task").glob("*/status"):
+            total += int(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("voluntary")))
+        return total
+
+    begun, before = time.monotonic(), switches()
+    screen.wait_for(lambda: time.monotonic() - begun > 4)
+    assert switches() - before <= 3 * 4 + 4, "three wake-ups a second, and one each for what is still settling"
