@@ -85,20 +85,32 @@ Fd by_a_process_of_its_own(const Root& root, const kernel::OverlayRequest& reque
   return std::move(message->descriptors.front());
 }
 
+// Remembered for this boot, since such a kernel writes a line into its log for every attempt.
+constexpr const char* by_path_marker = "overlay-by-path";
+
+bool is_known_to_need_paths(const Root& root)
+{
+  return kernel::find_content(root.run(), by_path_marker) == kernel::boot_id();
+}
+
 } // namespace
 
 Fd make_overlay(const Root& root, const kernel::OverlayRequest& request)
 {
+  if (is_known_to_need_paths(root)) return by_a_process_of_its_own(root, request);
   try {
     return kernel::overlay(root.trace(), request);
   } catch (const Error& error) {
     // What older kernels say to a detached layer or to `lowerdir+`; and what all say to a file system that will not do.
     if (error.number() != EINVAL) throw;
+    Fd made;
     try {
-      return by_a_process_of_its_own(root, request);
+      made = by_a_process_of_its_own(root, request);
     } catch (const Error&) {
       throw error;
     }
+    kernel::write_file(root.trace(), root.run(), by_path_marker, kernel::boot_id());
+    return made;
   }
 }
 

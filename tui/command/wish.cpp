@@ -48,7 +48,9 @@ ProcessSpec process_wish(const Invocation& invocation)
   process.user = invocation.value("user").value_or("");
   // In the foreground the command has a terminal when stdin is one, and stdin is its own.
   const bool foreground = !invocation.has("detach") && invocation.arguments().verb->name != "create";
-  process.terminal = invocation.has("tty") || (foreground && ::isatty(STDIN_FILENO) == 1);
+  // With output into a pipe or a file no terminal is made unasked: it would put carriage returns into what is piped.
+  const bool at_a_terminal = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+  process.terminal = invocation.has("tty") || (foreground && at_a_terminal);
   process.interactive = invocation.has("interactive") || foreground;
   return process;
 }
