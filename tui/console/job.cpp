@@ -152,8 +152,10 @@ Job::Job(Loop& loop, JobListener& listener, int number, std::string title, std::
   const int error = posix_spawnp(&pid, argv[0], &plan.actions, &plan.attributes, argv.data(), environ);
   if (error != 0) throw Error{"start " + words[0], error};
   child_ = Child{pid, Fd{static_cast<int>(syscall(SYS_pidfd_open, pid, 0))}};
+  // Without it its end would never be seen; leaving here kills and reaps it.
+  if (child_.pidfd() < 0) throw Error{"watch the process that does it", errno};
   for (const Fd* fd : {&events_fd_, &out_, &err_}) loop_.watch(fd->get(), EPOLLIN, *this);
-  if (child_.pidfd() >= 0) loop_.watch(child_.pidfd(), EPOLLIN, *this);
+  loop_.watch(child_.pidfd(), EPOLLIN, *this);
 }
 
 Job::~Job() { release(); }
