@@ -95,6 +95,7 @@ ExitStatus run_in_foreground(KeeperRequest request)
 
 ExitStatus run_in_foreground(KeeperRequest request, Front front)
 {
+  front.check();
   RelayLoop loop{relay_request(request, true)};
   const RelayEnd end = loop.run();
   loop.forget_local();
@@ -128,8 +129,14 @@ Front Front::split(Trace& trace)
   if (forked.skipped) throw Error{"fork the keeper", ECANCELED};
   // Until it is let go, it goes down with the front. Too late if the front is gone already, hence the look.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != front) ::_exit(128 + SIGKILL);
-  return Front{std::move(there)};
+  Front made{std::move(there), front};
+  made.check();
+  return made;
+}
+
+void Front::check() const
+{
+  if (::getppid() != front_) ::_exit(128 + SIGKILL);
 }
 
 void Front::detach(Trace& trace)

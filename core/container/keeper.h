@@ -52,10 +52,13 @@ public:
   Front(Front&&) noexcept = default;
   // Lets the front go: the terminal is the shell's again, this process leaves its session.
   void detach(Trace& trace);
+  // Ends this process if the front is gone: between two calls of the start that told the kernel nothing of it.
+  void check() const;
 
 private:
-  explicit Front(Fd channel) : channel_(std::move(channel)) {}
+  Front(Fd channel, pid_t front) : channel_(std::move(channel)), front_(front) {}
   Fd channel_;
+  pid_t front_;
 };
 // As run_in_foreground, on a terminal; after a detach it goes on as serve() does and returns when the container ends.
 ExitStatus run_in_foreground(KeeperRequest request, Front front);

@@ -7,6 +7,7 @@
 
 #include <linux/capability.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ void raise_all_permitted()
 AsMappedRoot::AsMappedRoot(uint32_t owner) : active_(owner != 0)
 {
   if (!active_) return;
+  ::prctl(PR_GET_PDEATHSIG, &death_signal_);
   ::setfsgid(owner);
   ::setfsuid(owner);
   raise_all_permitted();
@@ -37,6 +39,7 @@ AsMappedRoot::~AsMappedRoot()
   if (!active_) return;
   ::setfsuid(0);
   ::setfsgid(0);
+  if (death_signal_ != 0) ::prctl(PR_SET_PDEATHSIG, death_signal_);
 }
 
 } // namespace conductor::kernel

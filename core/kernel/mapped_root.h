@@ -3,7 +3,7 @@
 // While an overlay on id-mapped layers is made, the maker must look like the mapped root: overlayfs keeps the maker's
 // credentials for what it does itself, and an id that the mount does not map makes it read-only without a word.
 // Changing the fsuid away from 0 drops the file capabilities from the effective set (capabilities(7)), so they are
-// raised again.
+// raised again. It also takes back the wish to die with the parent (PR_SET_PDEATHSIG, prctl(2)), which is renewed.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@ public:
 
 private:
   bool active_;
+  int death_signal_ = 0;
 };
 
 } // namespace conductor::kernel
