@@ -68,4 +68,12 @@ void release_id_range(const Root& root, const IdPool& pool, uint32_t first_id)
   kernel::remove_file(root.trace(), root.run(), slot_path((first_id - pool.first) / ids_per_container));
 }
 
+void release_id_ranges_of(const Root& root, const std::string& container_id)
+{
+  if (!kernel::exists(root.run(), "ids")) return;
+  for (const auto& slot : kernel::list_directory(root.run(), "ids"))
+    if (kernel::read_link(root.run(), "ids/" + slot) == container_id)
+      kernel::remove_file(root.trace(), root.run(), "ids/" + slot);
+}
+
 } // namespace conductor

@@ -25,5 +25,7 @@ IdPool parse_id_pool(std::string_view text);
 uint32_t take_id_range(const Root& root, const IdPool& pool, const std::string& container_id);
 // Gives it back. Gone already is success.
 void release_id_range(const Root& root, const IdPool& pool, uint32_t first_id);
+// Gives back whatever the container has: for one that was killed before it wrote down its range.
+void release_id_ranges_of(const Root& root, const std::string& container_id);
 
 } // namespace conductor

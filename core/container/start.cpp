@@ -132,7 +132,10 @@ void tear_down(const Root& root, const IdPool& pool, const std::string& id, uint
   Trace& trace = root.trace();
   kernel::kill_cgroup(trace, root.id(), id);
   kernel::remove_cgroup(trace, root.id(), id);
-  if (first_id != 0) release_id_range(root, pool, first_id);
+  if (first_id != 0)
+    release_id_range(root, pool, first_id);
+  else
+    release_id_ranges_of(root, id);
 }
 
 } // namespace conductor

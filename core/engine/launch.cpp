@@ -97,7 +97,8 @@ void finish(const Context& context, const std::string& id, const std::optional<E
   const IdPool pool = parse_id_pool(context.config.id_pool);
   Status status = container->status;
   const uint32_t first_id = status.first_id;
-  if (status.state == State::running || status.state == State::paused || exit) {
+  const bool ended = status.state == State::running || status.state == State::paused || exit;
+  if (ended) {
     status.oom_killed = kernel::oom_kills(root.id(), id) > 0;
     status.state = State::exited;
     status.exit_code = exit ? exit->shell() : 137;
@@ -110,11 +111,12 @@ void finish(const Context& context, const std::string& id, const std::optional<E
   status.keeper = 0;
   status.keeper_start = 0;
   status.first_id = 0;
-  append(root, {.time_ns = realtime_ns(),
-                .id = id,
-                .name = container->spec.name,
-                .verb = "exit",
-                .outcome = fmt::format("exit {}{}{}", status.exit_code, status.why.empty() ? "" : ": ", status.why)});
+  if (ended)
+    append(root, {.time_ns = realtime_ns(),
+                  .id = id,
+                  .name = container->spec.name,
+                  .verb = "exit",
+                  .outcome = fmt::format("exit {}{}{}", status.exit_code, status.why.empty() ? "" : ": ", status.why)});
   if (container->spec.auto_remove) {
     kernel::remove_tree(trace, root.run(), "c/" + id);
     containers.remove(id, container->spec.name);

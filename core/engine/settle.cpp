@@ -18,15 +18,13 @@ bool is_active(const Status& status) { return status.state == State::running || 
 
 bool this_boot(const Status& status) { return status.boot_id == kernel::boot_id(); }
 
-bool runs(const Status& status)
-{
-  return is_active(status) && this_boot(status) && kernel::is_alive(status.pid, status.pid_start);
-}
-
 bool has_keeper(const Status& status)
 {
   return is_active(status) && this_boot(status) && kernel::is_alive(status.keeper, status.keeper_start);
 }
+
+// A PID 1 without its keeper is dying: the kernel has sent it SIGKILL, and only takes its time.
+bool runs(const Status& status) { return has_keeper(status) && kernel::is_alive(status.pid, status.pid_start); }
 
 // Its PID 1 is gone but its keeper is still writing that down: a moment's patience.
 void await_keeper(const Status& status, int timeout_ms)
