@@ -81,7 +81,7 @@ ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, c
   // A root without containers leaves no groups behind, as after the removal of its last container.
   const auto take_down = [&] {
     tear_down(root, pool, spec.id, first_id);
-    if (Containers{root}.ids().empty()) kernel::remove_empty_parents(trace, root.id(), 0);
+    Containers{root}.leave_no_groups(std::chrono::milliseconds{0});
   };
   undo.push("take down the step's container", take_down);
   StreamPair streams = make_pipes(Stdin::empty, first_id);

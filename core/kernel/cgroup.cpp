@@ -334,10 +334,8 @@ void leave_cgroups(Trace& trace)
     write_value(trace, AT_FDCWD, hierarchy + "/tasks", "0");
 }
 
-void remove_empty_parents(Trace& trace, std::string_view root_id, int patience_ms)
+void remove_empty_parents(Trace& trace, std::string_view root_id)
 {
-  const uint64_t deadline = monotonic_us() + static_cast<uint64_t>(patience_ms) * 1000;
-  while (!cgroup_members(root_id, keepers_leaf).empty() && monotonic_us() < deadline) ::poll(nullptr, 0, 2);
   each_hierarchy([&](const std::string& hierarchy) {
     // From the leaf of the keepers upwards, as far as there is nothing in the way.
     for (const auto& path : {fmt::format("{}/{}", hierarchy, cgroup_path(root_id, keepers_leaf)),

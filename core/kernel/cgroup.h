@@ -82,8 +82,7 @@ uint64_t oom_kills(std::string_view root_id, std::string_view leaf);
 std::vector<std::string> cgroup_leaves(std::string_view root_id);
 // This process leaves whatever groups it is in for the top ones, as somebody who outlives a container's end must.
 void leave_cgroups(Trace& trace);
-// Removes conductor/<root-id> (and conductor) where it is empty. Keepers that are about to end are waited for, at most
-// `patience_ms`.
-void remove_empty_parents(Trace& trace, std::string_view root_id, int patience_ms);
+// Removes conductor/<root-id> (and conductor) where it is empty.
+void remove_empty_parents(Trace& trace, std::string_view root_id);
 
 } // namespace conductor::kernel

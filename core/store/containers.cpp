@@ -214,10 +214,8 @@ void clean_behind(const Root& root, const std::string& doomed)
     ::poll(&watched, 1, 200); // whoever closes a namespace last waits for it, and that shall not be our parent
     close_descriptors_except({root.dir()});
     remove_tree(trace, root.dir(), doomed);
-    if (Containers{root}.ids().empty()) {
-      leave_cgroups(trace);
-      remove_empty_parents(trace, root.id(), 2000);
-    }
+    if (Containers{root}.ids().empty()) leave_cgroups(trace);
+    Containers{root}.leave_no_groups(std::chrono::seconds{2});
   } catch (const Error&) { // it is found again
   }
   ::_exit(0);
@@ -249,6 +247,17 @@ void Containers::remove(const std::string& id, const std::string& name) const
   const bool behind = wrote_nothing(root_, doomed);
   if (!behind) remove_tree(trace, root_.dir(), doomed);
   if (behind || (ids().empty() && !cgroup_leaves(root_.id()).empty())) clean_behind(root_, doomed);
+}
+
+void Containers::leave_no_groups(std::chrono::milliseconds patience) const
+{
+  const uint64_t deadline = monotonic_us() + static_cast<uint64_t>(patience.count()) * 1000;
+  while (ids().empty() && !cgroup_members(root_.id(), keepers_leaf).empty() && monotonic_us() < deadline)
+    ::poll(nullptr, 0, 2);
+  if (!ids().empty()) return;
+  // Under this lock no container comes to be, and so no keeper that would be born in a group that we take away.
+  const Lock names = names_lock(root_, "rm");
+  if (ids().empty()) remove_empty_parents(root_.trace(), root_.id());
 }
 
 Fd Containers::directory(const std::string& id) const { return open_directory(root_.dir(), directory_of(id)); }

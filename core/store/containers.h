@@ -36,6 +36,10 @@ public:
   // Gives the name back and removes the directory. Gone already is success.
   void remove(const std::string& id, const std::string& name) const;
 
+  // A root without containers leaves no groups in the kernel. Keepers that are about to end are waited for, at most
+  // `patience`.
+  void leave_no_groups(std::chrono::milliseconds patience) const;
+
   Fd directory(const std::string& id) const;                                      // root/containers/id/<id>
   Fd run_directory(const std::string& id) const;                                  // run/c/<id>, made when missing
   std::string path(const std::string& id) const { return "containers/id/" + id; } // relative to root
