@@ -36,12 +36,12 @@ std::string shown(int at, const std::string& path)
   throw Error{fmt::format("{} {}", operation, shown(at, path)), number, hint};
 }
 
-// A name beside `path` that nobody else uses.
+// A name beside `path` that nobody else uses, and that no object of ours can have.
 std::string temporary_name(const std::string& path)
 {
   uint64_t random = 0;
   if (::getrandom(&random, sizeof random, 0) != sizeof random) random = monotonic_us();
-  return fmt::format("{}.{:016x}.tmp", path, random);
+  return fmt::format("{}.{:016x}.tmp", path.substr(0, path.rfind('/') + 1), random);
 }
 
 // Shell quoting for the by-hand texts, where a value is shown as it would be typed.

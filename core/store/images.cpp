@@ -54,6 +54,7 @@ std::vector<std::pair<std::string, std::string>> all_names(const Root& root)
 {
   std::vector<std::pair<std::string, std::string>> names;
   for (const std::string& file : entries(root, names_directory)) {
+    if (file.starts_with('.')) continue; // being made, or left of somebody who was killed while he made it
     std::string reference = reference_of_file(file);
     if (auto id = id_of_name(root, reference)) names.emplace_back(std::move(reference), std::move(*id));
   }

@@ -5,11 +5,15 @@
 #include "core/base/error.h"
 #include "core/container/spec.h"
 #include "core/kernel/files.h"
+#include "core/store/containers.h"
 
 #include <cerrno>
+#include <ctime>
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 namespace conductor {
 namespace {
@@ -45,8 +49,32 @@ void remove_all(const Root& root, int shop, const std::vector<Leftover>& found)
 
 } // namespace
 
+namespace {
+
+constexpr int64_t temporary_seconds = 60; // writing and renaming takes microseconds
+
+// Files of a writer that was killed between making and renaming (kernel::write_file, replace_symlink).
+void sweep_temporaries(const Root& root, int at, const std::string& path)
+{
+  const auto directory = kernel::find_directory(at, path);
+  if (!directory) return;
+  for (const std::string& name : kernel::list_directory(directory->get(), ".")) {
+    if (!name.starts_with('.') || !name.ends_with(".tmp")) continue;
+    struct stat status {};
+    if (fstatat(directory->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        status.st_mtim.tv_sec + temporary_seconds < time(nullptr))
+      kernel::remove_file(root.trace(), directory->get(), name);
+  }
+}
+
+} // namespace
+
 void sweep_workshops(const Root& root)
 {
+  for (const char* path : {".", "images/id", "images/name", "containers/name", "cache"})
+    sweep_temporaries(root, root.dir(), path);
+  for (const char* path : {".", "ids"}) sweep_temporaries(root, root.run(), path);
+  for (const std::string& id : Containers{root}.ids()) sweep_temporaries(root, root.dir(), "containers/id/" + id);
   const auto tmp = kernel::find_directory(root.dir(), "tmp");
   if (!tmp) return;
   std::vector<Leftover> found;
