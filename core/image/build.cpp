@@ -3,6 +3,7 @@
 #include "core/image/image.h"
 
 #include "core/base/error.h"
+#include "core/container/orphans.h"
 #include "core/image/base.h"
 #include "core/image/bases.h"
 #include "core/image/builder.h"
@@ -105,6 +106,7 @@ Image build(Context& context, const BuildRequest& request)
   const std::string reference = checked_name(request.name);
   const Plan planned = plan(context, request);
   const Images images{context.root};
+  sweep_orphans(context.root); // of a build that was killed
   const Fd hold = images.hold_layers();
   try {
     Builder builder{context, request, planned.recipe, planned.context};

@@ -1,6 +1,7 @@
 // doctor: can this host run containers, what is weaker here than elsewhere, and what did crashes leave behind? One row
 // a check; each says how to cure it.
 #include "core/base/error.h"
+#include "core/container/orphans.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
 #include "core/kernel/process.h"
@@ -162,13 +163,16 @@ Finding check_leftovers(Invocation& invocation)
     names += (names.empty() ? "" : ", ") + stored.spec.name;
   }
   const size_t made = kernel::find_directory(root.dir(), "tmp") ? kernel::list_directory(root.dir(), "tmp").size() : 0;
+  const size_t orphans = find_orphans(root).size();
   if (fix) {
     settle_all(invocation.context());
+    sweep_orphans(root);
     sweep_workshops(root);
   }
-  if (count == 0 && made == 0) return {Health::good, "nothing is left of crashed operations", ""};
+  if (count + made + orphans == 0) return {Health::good, "nothing is left of crashed operations", ""};
   std::string text = fmt::format("{} containers whose process is gone", count);
   if (!names.empty()) text += " (" + names + ")";
+  if (orphans > 0) text += fmt::format(", {} steps of builds in the kernel", orphans);
   if (made > 0) text += fmt::format(", {} unfinished directories or builds that run now", made);
   if (fix) return {Health::good, "settled: " + text, ""};
   return {Health::weak, text, "conductor doctor --fix"};

@@ -1,0 +1,20 @@
+// What is left in the kernel and the run directory of containers that are in no store: the step of a build that was
+// killed, a removal that was killed half-way. All of it carries the id of its root and of its container.
+#pragma once
+
+#include "core/store/root.h"
+
+#include <string>
+#include <vector>
+
+namespace conductor {
+
+// Ids of containers that own a group, a run directory or a range of ids and are not in the store. The steps of builds
+// that run now are among them.
+std::vector<std::string> find_orphans(const Root& root);
+
+// Takes down what find_orphans() finds, and the groups of a root without containers. Nothing is touched while a build
+// or a `create` runs. Returns how many there were.
+size_t sweep_orphans(const Root& root);
+
+} // namespace conductor
