@@ -1,10 +1,9 @@
 """The gate: an operation stops before each call, and can be told to go on, to leave the call out, or to end."""
-import json
 import os
-import socket
 import subprocess
 
 import pytest
+from support.gate import Gated
 from support.waiting import wait_until
 
 
@@ -12,34 +11,6 @@ from support.waiting import wait_until
 def box(conductor):
     conductor.image = conductor.busybox_image()
     return conductor
-
-
-class Gated:
-    """A verb with a gate: decide(call) is asked before each call and says go, skip or abort."""
-
-    def __init__(self, conductor, *arguments):
-        ours, theirs = socket.socketpair()
-        self.process = subprocess.Popen(conductor.command("--gate", str(theirs.fileno()), *arguments),
-                                        pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True, env=conductor.environment)
-        theirs.close()
-        self.socket, self.stream = ours, ours.makefile("rw")
-        self.calls = []
-
-    def drive(self, decide):
-        """Answers until the verb ends; (exit status, stdout, stderr)."""
-        self.socket.settimeout(60)
-        for line in self.stream:
-            event = json.loads(line)
-            if event["event"] != "call_began":
-                continue
-            self.calls.append(event)
-            self.stream.write(json.dumps({"decision": decide(event)}) + "\n")
-            self.stream.flush()
-        out, error = self.process.communicate(timeout=60)
-        self.stream.close()
-        self.socket.close()
-        return self.process.returncode, out, error
 
 
 def test_operation_asks_before_every_call(box):
