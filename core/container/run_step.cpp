@@ -1,5 +1,6 @@
 #include "core/container/run_step.h"
 
+#include "core/base/await.h"
 #include "core/base/error.h"
 #include "core/base/undo.h"
 #include "core/container/start.h"
@@ -13,7 +14,6 @@
 #include <csignal>
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,11 +29,7 @@ void pump(Trace& trace, const Child& child, const Streams& streams)
                                 pollfd{child.pidfd(), POLLIN, 0}};
   std::array<char, 16384> buffer; // NOLINT: filled by read(2)
   while (watched[0].fd >= 0 || watched[1].fd >= 0) {
-    if (::poll(watched.data(), watched.size(), -1) < 0) {
-      if (errno != EINTR) throw Error{"wait for the step's output", errno};
-      trace.throw_if_interrupted();
-      continue;
-    }
+    await(trace, watched.data(), watched.size(), -1);
     bool dry = true;
     for (size_t at = 0; at < 2; ++at) {
       if (watched[at].fd < 0 || watched[at].revents == 0) continue;

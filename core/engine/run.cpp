@@ -1,6 +1,7 @@
 // start, start_attached, wait: a container and the process that keeps it.
 #include "core/engine/launch.h"
 
+#include "core/base/await.h"
 #include "core/base/error.h"
 #include "core/base/undo.h"
 #include "core/container/channel.h"
@@ -13,7 +14,6 @@
 #include <csignal>
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <unistd.h>
 
 namespace conductor {
@@ -133,10 +133,7 @@ void await_end(const Context& context, pid_t pid, uint64_t start)
   const auto pidfd = kernel::open_pidfd(pid);
   if (!pidfd || !kernel::is_alive(pid, start)) return;
   pollfd watched{pidfd->get(), POLLIN, 0};
-  while (::poll(&watched, 1, -1) < 0) {
-    if (errno != EINTR) throw Error{"wait for the container", errno};
-    context.trace.throw_if_interrupted();
-  }
+  await(context.trace, &watched, 1, -1);
 }
 
 // A container with --rm is gone when it ended; what its end was stands in the journal.

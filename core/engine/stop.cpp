@@ -1,6 +1,7 @@
 // stop, kill, remove: how containers end on purpose.
 #include "core/engine/launch.h"
 
+#include "core/base/await.h"
 #include "core/base/error.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/process.h"
@@ -11,7 +12,6 @@
 #include <csignal>
 
 #include <fmt/format.h>
-#include <poll.h>
 
 namespace conductor {
 namespace {
@@ -24,17 +24,8 @@ bool is_active(const Container& container)
 // True when the process ended within the time.
 bool await_end(const Context& context, int pidfd, std::chrono::milliseconds patience)
 {
-  const uint64_t deadline = monotonic_us() + static_cast<uint64_t>(patience.count()) * 1000;
-  for (;;) {
-    const uint64_t now = monotonic_us();
-    const int timeout = now >= deadline ? 0 : static_cast<int>((deadline - now + 999) / 1000);
-    pollfd watched{pidfd, POLLIN, 0};
-    const int ready = ::poll(&watched, 1, timeout);
-    if (ready > 0) return true;
-    if (ready < 0 && errno != EINTR) throw Error{"wait for a process", errno};
-    if (ready < 0) context.trace.throw_if_interrupted();
-    if (ready == 0 && timeout == 0) return false;
-  }
+  pollfd watched{pidfd, POLLIN, 0};
+  return await(context.trace, &watched, 1, static_cast<int>(patience.count())) > 0;
 }
 
 // The signal, the grace, the kill; then the keeper's tidying up.

@@ -1,5 +1,6 @@
 #include "core/kernel/process.h"
 
+#include "core/base/await.h"
 #include "core/base/error.h"
 #include "core/kernel/call.h"
 #include "core/kernel/files.h"
@@ -15,7 +16,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/sched.h>
-#include <poll.h>
 #include <sched.h>
 #include <spawn.h>
 #include <sys/prctl.h>
@@ -268,17 +268,18 @@ ProgramResult run_program(Trace& trace, const std::vector<std::string>& argv, co
         writer.reset();
         std::array<char, 16384> buffer; // NOLINT: filled by read(2)
         for (;;) {
-          const ssize_t got = ::read(reader.get(), buffer.data(), buffer.size());
-          if (got < 0 && errno == EINTR) {
+          pollfd watched{reader.get(), POLLIN, 0};
+          try {
+            await(trace, &watched, 1, -1);
+          } catch (const Error&) {
             // The program has a process group of its own, so an interrupt of ours does not reach it by itself.
-            if (trace.interrupted()) {
-              ::kill(-pid, SIGTERM);
-              child.kill_and_reap();
-              errno = EINTR;
-              return -1;
-            }
-            continue;
+            ::kill(-pid, SIGTERM);
+            child.kill_and_reap();
+            errno = EINTR;
+            return -1;
           }
+          const ssize_t got = ::read(reader.get(), buffer.data(), buffer.size());
+          if (got < 0 && errno == EINTR) continue;
           if (got <= 0) break;
           const std::string_view bytes{buffer.data(), static_cast<size_t>(got)};
           if (output == Output::told) trace.output(bytes);
