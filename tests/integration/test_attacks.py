@@ -10,11 +10,9 @@ from support.waiting import wait_until
 
 
 def busybox():
-    """The static busybox of the distribution, as the content of hostile images."""
-    for path in ("/usr/share/conductor/busybox", "/bin/busybox", "/usr/bin/busybox"):
-        if os.path.exists(path):
-            return path
-    return shutil.which("busybox")
+    """The static busybox of the distribution, as the content of hostile images: ours, else the host's."""
+    ours = program_path().resolve().parent / "share/busybox"
+    return ours if ours.exists() else "/bin/busybox"
 
 
 @pytest.fixture
