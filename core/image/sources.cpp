@@ -162,6 +162,11 @@ std::vector<std::string> paths_of(const SourceRoot& root, const std::string& wor
   if (is_there(root, path)) return {path};
   if (!has_wildcard(path)) {
     const bool hidden = root.ignore != nullptr && root.ignore->covers(path);
+    const auto link = hidden ? std::nullopt : kernel::find_in_root(root.fd, path, O_PATH | O_NOFOLLOW);
+    if (link)
+      throw Error{"'" + visible(word) + "' is a link to '" + visible(kernel::facts_of(link->get(), path).link) +
+                      "', which is not in " + root.shown,
+                  0, "copy what it points to into the context, or give a wider one: --context DIR"};
     throw Error{"there is no '" + visible(word) + "' in " + root.shown, 0,
                 hidden ? "an ignore file leaves it out" : nearest_hint(name_of(path), names_in(root, parent_of(path)))};
   }
