@@ -2,7 +2,6 @@
 
 #include "core/base/error.h"
 #include "core/kernel/call.h"
-#include "core/kernel/files.h"
 #include "core/kernel/mapped_root.h"
 #include "core/kernel/masks.h"
 #include "core/kernel/mount.h"
@@ -27,6 +26,30 @@ void make_node(Trace& trace, int dev, const std::string& name, mode_t mode, dev_
       },
       [&] { return ::mknodat(dev, name.c_str(), mode, number); });
   if (result.failed()) throw Error{fmt::format("make the device node /dev/{}", name), result.error};
+}
+
+// These two say where the entry will be: the mount is attached nowhere yet, so its own path would be that of the host.
+void make_link(Trace& trace, int dev, const std::string& name, const std::string& target)
+{
+  const auto result = perform(
+      trace, "symlinkat",
+      [&] {
+        return CallText{fmt::format("symlink(\"{}\", \"/dev/{}\")", target, name),
+                        fmt::format("ln -s {} dev/{}", target, name)};
+      },
+      [&] { return ::symlinkat(target.c_str(), dev, name.c_str()); });
+  if (result.failed()) throw Error{fmt::format("make the link /dev/{}", name), result.error};
+}
+
+void make_mount_point(Trace& trace, int dev, const std::string& name)
+{
+  const auto result = perform(
+      trace, "mkdirat",
+      [&] {
+        return CallText{fmt::format("mkdir(\"/dev/{}\", 0755)", name), fmt::format("mkdir -m 755 dev/{}", name)};
+      },
+      [&] { return ::mkdirat(dev, name.c_str(), 0755); });
+  if (result.failed()) throw Error{fmt::format("make the directory /dev/{}", name), result.error};
 }
 
 } // namespace
@@ -54,8 +77,8 @@ Fd make_dev(Trace& trace, uint32_t owner, const std::vector<std::string>& device
       const size_t slash = device.rfind('/');
       make_node(trace, dev.get(), device.substr(slash + 1), (status.st_mode & S_IFMT) | 0666, status.st_rdev);
     }
-    for (const auto& link : device_links()) make_symlink(trace, link.target, dev.get(), link.name);
-    for (const char* directory : {"pts", "shm", "mqueue"}) make_directory(trace, dev.get(), directory, 0755);
+    for (const auto& link : device_links()) make_link(trace, dev.get(), link.name, link.target);
+    for (const char* directory : {"pts", "shm", "mqueue"}) make_mount_point(trace, dev.get(), directory);
   } catch (...) {
     ::umask(mask);
     throw;
