@@ -246,7 +246,11 @@ void Containers::remove(const std::string& id, const std::string& name) const
   remove_tree(trace, root_.run(), "c/" + id);
   const bool behind = wrote_nothing(root_, doomed);
   if (!behind) remove_tree(trace, root_.dir(), doomed);
-  if (behind || (ids().empty() && !cgroup_leaves(root_.id()).empty())) clean_behind(root_, doomed);
+  const bool last = ids().empty();
+  if (behind || (last && !cgroup_leaves(root_.id()).empty()))
+    clean_behind(root_, doomed);
+  else if (last) // nobody is in the way: a foreground run keeps its container from outside the groups of the root
+    leave_no_groups(std::chrono::milliseconds{0});
 }
 
 void Containers::leave_no_groups(std::chrono::milliseconds patience) const
