@@ -28,7 +28,8 @@ void plan_bind(RootfsPlan& plan, BindPlan bind)
 {
   struct stat status {};
   if (::stat(bind.source.c_str(), &status) < 0)
-    throw Error{fmt::format("mount {} at {}", visible(bind.source), visible(bind.target)), errno};
+    throw Error{fmt::format("mount {} at {}", visible(bind.source), visible(bind.target)), errno,
+                errno == ENOENT ? "a volume is a directory or file of this host: make it first" : ""};
   bind.directory = S_ISDIR(status.st_mode);
   plan.binds.push_back(std::move(bind));
 }

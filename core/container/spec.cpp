@@ -31,6 +31,25 @@ void check_inside_path(std::string_view path, const char* what)
   if (!path.starts_with('/')) throw usage_error(std::string{what} + " '" + visible(path) + "' is not absolute");
 }
 
+// What is mounted over the whole root would never be seen: the root is held by its descriptor already.
+void check_mount_point(std::string_view path, const char* what)
+{
+  check_inside_path(path, what);
+  size_t depth = 0;
+  for (size_t at = 0; at < path.size();) {
+    const size_t slash = std::min(path.find('/', at), path.size());
+    const std::string_view name = path.substr(at, slash - at);
+    if (name == "..")
+      depth -= depth > 0 ? 1 : 0;
+    else if (!name.empty() && name != ".")
+      ++depth;
+    at = slash + 1;
+  }
+  if (depth == 0)
+    throw usage_error(std::string{what} + " '" + visible(path) + "' is the whole root directory",
+                      "name a directory in it; a root of one's own is an image: FROM scratch and COPY");
+}
+
 void check_variable(const std::string& variable)
 {
   refuse_nul(variable, "environment variable");
@@ -41,12 +60,15 @@ void check_variable(const std::string& variable)
 
 void check_hostname(std::string_view name)
 {
+  if (name.size() > 64)
+    throw usage_error("host name '" + visible(name, 64) + "' has " + std::to_string(name.size()) + " characters",
+                      "64 are the most");
   // hostname(7): 64 bytes in the kernel, letters, digits, '-' and '.', by RFC 1123 not beginning with a hyphen.
-  const bool fine = name.size() <= 64 && !name.starts_with('-') && !name.starts_with('.') &&
-                    std::all_of(name.begin(), name.end(), [](char letter) {
-                      return is_lower_or_digit(letter) || (letter >= 'A' && letter <= 'Z') || letter == '-' ||
-                             letter == '.' || letter == '_';
-                    });
+  const bool fine =
+      !name.starts_with('-') && !name.starts_with('.') && std::all_of(name.begin(), name.end(), [](char letter) {
+        return is_lower_or_digit(letter) || (letter >= 'A' && letter <= 'Z') || letter == '-' || letter == '.' ||
+               letter == '_';
+      });
   if (!fine) throw usage_error("host name '" + visible(name) + "' may hold only letters, digits, '-', '.' and '_'");
 }
 
@@ -143,9 +165,9 @@ void check_spec(const Spec& spec)
   refuse_nul(spec.process.user, "user");
   for (const Volume& volume : spec.volumes) {
     check_inside_path(volume.source, "volume source");
-    check_inside_path(volume.target, "volume target");
+    check_mount_point(volume.target, "volume target");
   }
-  for (const std::string& path : spec.tmpfs) check_inside_path(path, "tmpfs");
+  for (const std::string& path : spec.tmpfs) check_mount_point(path, "tmpfs");
   for (const std::string& path : spec.devices) check_inside_path(path, "device");
   for (const Ulimit& limit : spec.ulimits)
     if (limit.soft > limit.hard) throw usage_error("ulimit '" + visible(limit.name) + "': soft is above hard");

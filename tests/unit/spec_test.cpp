@@ -111,6 +111,21 @@ TEST(Spec, NamesTheFieldThatIsWrong)
   EXPECT_EQ(refusal("[]"), "no JSON object");
 }
 
+TEST(Spec, NothingIsMountedOverTheWholeRoot)
+{
+  for (const char* target : {"/", "//", "/.", "/..", "/a/..", "/a/./../../"}) {
+    Spec spec = whole_spec();
+    spec.volumes = {{"/host", target, false}};
+    EXPECT_EQ(complaint(spec), "volume target '" + std::string{target} + "' is the whole root directory");
+    spec = whole_spec();
+    spec.tmpfs = {target};
+    EXPECT_EQ(complaint(spec), "tmpfs '" + std::string{target} + "' is the whole root directory");
+  }
+  Spec spec = whole_spec();
+  spec.volumes = {{"/host", "/../a", false}};
+  EXPECT_EQ(complaint(spec), "");
+}
+
 TEST(Status, ComesBackFromJsonAsItWas)
 {
   const Status status{.state = State::paused,
@@ -165,6 +180,8 @@ TEST(CheckSpec, FindsWhatIsWrong)
   Spec spec = whole_spec();
   spec.hostname = "a b";
   EXPECT_EQ(complaint(spec), "host name 'a b' may hold only letters, digits, '-', '.' and '_'");
+  spec.hostname = std::string(65, 'h');
+  EXPECT_EQ(complaint(spec), "host name '" + std::string(64, 'h') + "...' has 65 characters");
   spec = whole_spec();
   spec.process.env = {"NOVALUE"};
   EXPECT_EQ(complaint(spec), "environment variable 'NOVALUE' is not KEY=VALUE");
