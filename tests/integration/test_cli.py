@@ -109,11 +109,15 @@ def test_completion_scripts(conductor, shell):
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
 
-def test_bash_completes_verbs_and_options(conductor):
+@pytest.mark.parametrize("words, expected", [
+    (["sto"], "stop"), (["run", "--mem"], "--memory"), (["--root", "/x", "sto"], "stop"), (["--json", "sto"], "stop"),
+    (["run", "--network", ""], "none host"), (["run", "-m", "1G", "--mem"], "--memory"), (["completion", "z"], "zsh")],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value))
+def test_bash_completes(conductor, words, expected):
     script = conductor.ok("completion", "bash")
-    ask = 'COMP_WORDS=(conductor run --mem); COMP_CWORD=2; _conductor; echo "${COMPREPLY[@]}"'
-    done = subprocess.run(["bash", "-c", script + "\n" + ask], text=True, capture_output=True, check=True)
-    assert done.stdout.strip() == "--memory"
+    ask = 'COMP_WORDS=(conductor "$@"); COMP_CWORD=$#; _conductor; echo "${COMPREPLY[@]}"'
+    done = subprocess.run(["bash", "-c", script + "\n" + ask, "bash", *words], text=True, capture_output=True, check=True)
+    assert done.stdout.strip() == expected
 
 
 def test_manual_page_is_clean_roff(conductor):

@@ -39,6 +39,49 @@ std::string option_words(std::span<const Option> options)
   return text;
 }
 
+// The spellings of the options that take the next word as their value, for a pattern of the shell; empty when none
+// does.
+std::string value_patterns(std::span<const Option> options, std::string_view verb)
+{
+  std::string text;
+  const auto add = [&](std::string_view spelling) {
+    text += fmt::format("{}'{}{}{}'", text.empty() ? "" : "|", verb, verb.empty() ? "" : " ", spelling);
+  };
+  for (const Option& option : options) {
+    if (option.hidden || option.value.empty() || option.value_optional) continue;
+    if (option.letter != 0) add(fmt::format("-{}", option.letter));
+    add(fmt::format("--{}", option.name));
+  }
+  return text;
+}
+
+// The words of a value such as none|host; empty where a placeholder (FILE, K=V) is among them.
+std::string choices_of(std::string_view value)
+{
+  if (value.find('|') == std::string_view::npos) return {};
+  std::string words{value};
+  for (char& c : words) {
+    if (c == '|')
+      c = ' ';
+    else if (c < 'a' || c > 'z')
+      return {};
+  }
+  return words;
+}
+
+// What stands behind an option of this verb: its words where they are known, else a file.
+std::string bash_values(const Verb& verb)
+{
+  std::string text;
+  for (const Option& option : verb.options)
+    if (const std::string words = choices_of(option.value); !option.hidden && !words.empty())
+      text += fmt::format("    '{} --{}') COMPREPLY=($(compgen -W '{}' -- \"$word\")); return ;;\n", verb.name,
+                          option.name, words);
+  if (const std::string patterns = value_patterns(verb.options, verb.name); !patterns.empty())
+    text += fmt::format("    {}) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n", patterns);
+  return text;
+}
+
 std::string bash_script()
 {
   std::string text = "# conductor completion for bash: source <(conductor completion bash)\n"
@@ -47,11 +90,16 @@ std::string bash_script()
                      "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
                      "    case ${COMP_WORDS[i]} in\n"
                      "      --) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
+                     "      " +
+                     value_patterns(global_options(), "") +
+                     ") ((++i < COMP_CWORD)) || { COMPREPLY=($(compgen -f -- \"$word\")); return; } ;;\n"
                      "      -*) ;;\n"
                      "      *) [[ -n $verb ]] || verb=${COMP_WORDS[i]} ;;\n"
                      "    esac\n  done\n"
-                     "  local names= options=\n"
-                     "  case $verb in\n";
+                     "  case \"$verb ${COMP_WORDS[COMP_CWORD - 1]}\" in\n";
+  for (const Verb& verb : verbs()) text += bash_values(verb);
+  text += "  esac\n  local names= options=\n"
+          "  case $verb in\n";
   text += fmt::format("    '') names='{}' ;;\n", words_of("verb"));
   for (const Verb& verb : verbs()) {
     const std::string_view source = source_of(verb.completes);
