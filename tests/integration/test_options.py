@@ -1,0 +1,106 @@
+"""What the options of run do, seen from inside the container and from the host."""
+import os
+import stat
+
+import pytest
+from support import host
+
+
+@pytest.fixture
+def box(conductor):
+    conductor.busybox_image("box")
+    return conductor
+
+
+def shell(box, script, *options):
+    """What a script prints in a container that is gone afterwards."""
+    return box.ok("run", "box", "--rm", *options, "--", "sh", "-c", script)
+
+
+@pytest.fixture
+def shared(conductor):
+    directory = conductor.directory / "shared"
+    directory.mkdir()
+    (directory / "file").write_text("of the host\n")
+    os.chown(directory / "file", 1234, 2345)
+    return directory
+
+
+def test_a_volume_shows_the_hosts_files_with_their_owners(box, shared):
+    assert shell(box, "cat /data/file; stat -c '%u %g' /data/file", "-v", f"{shared}:/data") == "of the host\n1234 2345\n"
+
+
+def test_what_is_written_to_a_volume_belongs_to_the_writer_and_stays(box, shared):
+    os.chmod(shared, 0o777)
+    shell(box, "echo new > /data/new", "-v", f"{shared}:/data", "-u", "1000:1001")
+    status = (shared / "new").stat()
+    assert (status.st_uid, status.st_gid) == (1000, 1001)
+
+
+def test_a_read_only_volume_cannot_be_written(box, shared):
+    assert "refused" in shell(box, "(echo x > /data/file) 2>/dev/null || echo refused", "-v", f"{shared}:/data:ro")
+    assert (shared / "file").read_text() == "of the host\n"
+
+
+def test_a_single_file_is_a_volume(box, shared):
+    assert shell(box, "cat /etc/one", "-v", f"{shared}/file:/etc/one") == "of the host\n"
+
+
+def test_setuid_programs_and_devices_of_a_volume_have_no_effect(box, shared):
+    os.mknod(shared / "node", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    out = shell(box, "grep ' /data ' /proc/mounts; (echo x > /data/node) 2>/dev/null || echo refused", "-v", f"{shared}:/data")
+    assert "nosuid" in out and "nodev" in out and out.endswith("refused\n")
+
+
+def test_a_volume_that_is_not_there_is_an_error_with_a_cure(box):
+    said = box.fails("run", "box", "web", "-v", "/nothing/here:/data", "--", "true", status=125)
+    assert "/nothing/here" in said and "hint: a volume is a directory or file of this host" in said
+    assert box.json("ps", "-a") == []
+
+
+@pytest.mark.parametrize("option", [["-v", "/tmp:/"], ["-v", "/tmp:/a/.."], ["--tmpfs", "/"]], ids=" ".join)
+def test_nothing_is_mounted_over_the_whole_root(box, option):
+    assert "is the whole root directory" in box.fails("run", "box", *option, "--", "true", status=2)
+
+
+def test_a_tmpfs_is_empty_and_writable_below_a_read_only_root(box):
+    out = shell(box, "touch /x 2>/dev/null || echo refused; touch /t/x && ls /t", "--read-only", "--tmpfs", "/t")
+    assert out == "refused\nx\n"
+
+
+def test_variables_come_from_options_and_from_a_file(box):
+    file = box.directory / "variables"
+    file.write_text("# a comment\nFROM_FILE=a b=c\n\nBOTH=file\n")
+    out = shell(box, "echo \"$FROM_FILE|$BOTH|$WORD\"", "--env-file", file, "--env", "BOTH=option", "--env", "WORD=x y")
+    assert out == "a b=c|option|x y\n"
+
+
+def test_working_directory_user_and_host_name(box):
+    assert shell(box, "pwd; id -u; id -g; hostname", "-w", "/bin", "-u", "12:34", "--hostname", "here") == "/bin\n12\n34\nhere\n"
+
+
+def test_labels_are_kept_and_found(box):
+    box.ok("run", "-d", "box", "web", "--label", "team=blue", "--", "sleep", "1000")
+    assert [c["name"] for c in box.json("ps", "--filter", "label=team=blue")] == ["web"]
+    assert box.json("ps", "--filter", "label=team=red") == []
+
+
+def test_more_memory_than_allowed_ends_the_container_and_says_why(box):
+    box.run("run", "box", "web", "--memory", "16M", "--", "sh", "-c", "x=$(yes | head -c 100000000)")
+    web = box.json("inspect", "web")
+    assert (web["state"], web["exit_code"], web["oom_killed"], web["why"]) == ("exited", 137, True, "out of memory")
+
+
+def test_more_processes_than_allowed_cannot_be_made(box):
+    done = box.run("run", "box", "--rm", "--pids", "5", "--", "sh", "-c", "for i in 1 2 3 4 5 6; do sleep 1000 & done")
+    assert "can't fork: Resource temporarily unavailable" in done.stdout + done.stderr
+
+
+def test_a_network_of_ones_own_has_only_the_loopback(box):
+    assert shell(box, "ls /sys/class/net; cat /sys/class/net/lo/flags") == "lo\n0x9\n"
+
+
+def test_the_last_container_that_wrote_something_takes_the_groups_along(box):
+    """Its layer is taken apart at once then, not behind the verb."""
+    shell(box, "touch /written")
+    assert host.cgroups(box.id()) == []
