@@ -326,6 +326,12 @@ std::vector<std::string> cgroup_leaves(std::string_view root_id)
   return {leaves.begin(), leaves.end()};
 }
 
+bool is_in_cgroup_of(std::string_view root_id)
+{
+  const auto groups = find_content(AT_FDCWD, "/proc/self/cgroup", 64 << 10); // proc_pid_cgroup(5)
+  return groups && groups->find("/conductor/" + std::string{root_id}) != std::string::npos;
+}
+
 void leave_cgroups(Trace& trace)
 {
   const CgroupHost& host = cgroup_host();

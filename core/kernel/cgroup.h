@@ -80,6 +80,8 @@ void remove_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf
 uint64_t oom_kills(std::string_view root_id, std::string_view leaf);
 // The leaves of this root that exist, from every hierarchy: what a crash may have left.
 std::vector<std::string> cgroup_leaves(std::string_view root_id);
+// Whether this process lives in a group of this root: a keeper and its children do, a verb does not.
+bool is_in_cgroup_of(std::string_view root_id);
 // This process leaves whatever groups it is in for the top ones, as somebody who outlives a container's end must.
 void leave_cgroups(Trace& trace);
 // Removes conductor/<root-id> (and conductor) where it is empty.

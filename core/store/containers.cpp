@@ -214,7 +214,7 @@ void clean_behind(const Root& root, const std::string& doomed)
     ::poll(&watched, 1, 200); // whoever closes a namespace last waits for it, and that shall not be our parent
     close_descriptors_except({root.dir()});
     remove_tree(trace, root.dir(), doomed);
-    if (Containers{root}.ids().empty()) leave_cgroups(trace);
+    if (Containers{root}.ids().empty() && is_in_cgroup_of(root.id())) leave_cgroups(trace);
     Containers{root}.leave_no_groups(std::chrono::seconds{2});
   } catch (const Error&) { // it is found again
   }
