@@ -102,18 +102,16 @@ std::string progressed(const std::vector<Event>& events, bool terminal = false)
   return text;
 }
 
-TEST(Progress, ShowsTheTwoLevelsBelowTheVerbAndLiveOutput)
+TEST(Progress, ShowsTheLevelBelowTheVerbAndLiveOutput)
 {
   const Event output{.kind = EventKind::output, .detail = "one\ntwo\r\nhalf"};
   const Event rest{.kind = EventKind::output, .detail = " done\n"};
   EXPECT_EQ(progressed({step(1, 0, "conductor build web"), step(2, 1, "stage 1"), step(3, 2, "RUN make"),
                         step(4, 3, "mount"), output, rest, end(4, 1), end(3, 2'000'000), end(2, 3), end(1, 4)}),
             "stage 1\n"
-            "  RUN make\n"
             "  | one\n"
             "  | two\n"
-            "  | half done\n"
-            "  done in 2.00 s\n");
+            "  | half done\n");
 }
 
 TEST(Progress, RewrittenLineIsShownAsItWasLeft)

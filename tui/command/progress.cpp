@@ -12,7 +12,7 @@
 namespace conductor::command {
 namespace {
 
-constexpr size_t first_level = 1, last_level = 2; // level 0 is the verb itself
+constexpr size_t shown_level = 1;                 // level 0 is the verb itself; what lies deeper is for --explain
 constexpr uint64_t quick_us = 100'000;            // a step's time is told when it took longer
 constexpr uint64_t between_progress_us = 100'000; // at most ten lines a second
 constexpr size_t longest_partial = 4096;          // bytes of a line without an end
@@ -89,20 +89,19 @@ std::string ProgressListener::tell(const Event& event)
   case EventKind::step_began: {
     const size_t level = levels_.size();
     levels_.push_back(event.id);
-    if (level < first_level || level > last_level || event.topic.starts_with("undo: ")) return {};
-    return fresh_line() + std::string((level - first_level) * 2, ' ') + paint("1", shown(event.topic)) + "\n";
+    if (level != shown_level || event.topic.starts_with("undo: ")) return {};
+    const std::string why = event.detail.empty() ? "" : paint("2", "  (" + shown(event.detail) + ")");
+    return fresh_line() + paint("1", shown(event.topic)) + why + "\n";
   }
   case EventKind::step_ended: {
     const auto found = std::find(levels_.begin(), levels_.end(), event.id);
     if (found == levels_.end()) return {};
     const auto level = static_cast<size_t>(found - levels_.begin());
     levels_.erase(found, levels_.end());
-    if (level < first_level || level > last_level) return {};
-    const size_t depth = level - first_level;
-    if (event.outcome == Outcome::failed)
-      return fresh_line() + std::string(depth * 2, ' ') + paint("1;31", "failed") + "\n";
+    if (level != shown_level) return {};
+    if (event.outcome == Outcome::failed) return fresh_line() + paint("1;31", "failed") + "\n";
     if (event.duration_us < quick_us) return fresh_line();
-    return fresh_line() + std::string(depth * 2, ' ') + paint("2", "done in " + short_time(event.duration_us)) + "\n";
+    return fresh_line() + paint("2", "done in " + short_time(event.duration_us)) + "\n";
   }
   case EventKind::output: return tell_output(event.detail);
   case EventKind::progress: return tell_progress(event);
