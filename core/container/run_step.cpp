@@ -70,7 +70,11 @@ void remove_mount_points(const Root& root, const Spec& spec, const std::string& 
 ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, const IdPool& pool)
 {
   Trace& trace = root.trace();
+  // A step has no directory in the store; this one says that its range of ids is taken (take_id_range()).
+  const std::string claim = "c/" + spec.id;
   Undo undo{trace};
+  kernel::make_directories(trace, root.run(), claim, 0700);
+  undo.push("give the step's claim back", [&] { kernel::remove_tree(trace, root.run(), claim); });
   StartRequest request{.root = root, .spec = spec, .rw = rw, .is_volatile = true};
   if (spec.user_namespace) request.first_id = take_id_range(root, pool, spec.id);
   const uint32_t first_id = request.first_id;
@@ -86,6 +90,7 @@ ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, c
   pump(trace, started.child, streams.ours);
   const ExitStatus status = started.child.wait();
   take_down();
+  kernel::remove_tree(trace, root.run(), claim);
   undo.commit();
   remove_mount_points(root, spec, rw);
   return status;

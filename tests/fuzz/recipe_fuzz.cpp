@@ -1,0 +1,76 @@
+// Fuzzing the parser of build files, its words and variables, ignore files, apt's sources, names of images and the
+// configuration: any bytes give a value or an Error, never anything else, and what was parsed can be shown.
+#include "core/base/error.h"
+#include "core/image/apt.h"
+#include "core/image/base.h"
+#include "core/image/ignore.h"
+#include "core/image/recipe.h"
+#include "core/image/words.h"
+#include "core/store/config.h"
+#include "core/store/images.h"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+namespace {
+
+using namespace conductor;
+using namespace conductor::image;
+
+[[noreturn]] void fail(const char* what)
+{
+  std::fprintf(stderr, "broken: %s\n", what);
+  std::abort();
+}
+
+template <class Try>
+void either_way(Try&& attempt)
+{
+  try {
+    attempt();
+  } catch (const Error& error) {
+    if (error.sentence().empty()) fail("an error says nothing");
+  }
+}
+
+void look_at(const Recipe& recipe)
+{
+  if (recipe.stages.empty()) fail("a recipe without a stage was accepted");
+  for (const Stage& stage : recipe.stages) {
+    for (const Instruction& instruction : stage.steps) {
+      for (const char c : title(instruction))
+        if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') fail("a title holds a control character");
+      if (instruction.line == 0) fail("an instruction has no line");
+      for (const std::string& word : instruction.words)
+        if (!instruction.exec_form) either_way([&] { expand(word, {"A=1", "B="}, recipe.escape); });
+    }
+  }
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
+{
+  const std::string_view text{reinterpret_cast<const char*>(data), size};
+  either_way([&] { look_at(parse_recipe(text, "F")); });
+  either_way([&] { look_at(parse_recipe("FROM scratch\n" + std::string{text}, "F")); });
+  either_way([&] { parse_config(text, "c"); });
+  either_way([&] { find_base(text); });
+  either_way([&] {
+    const std::string reference = normal_reference(text);
+    if (!reference.starts_with("id:") && normal_reference(reference) != reference) fail("a reference is not stable");
+    if (reference_file(reference).find('/') != std::string::npos) fail("a reference is no file name");
+    if (reference_of_file(reference_file(reference)) != reference) fail("a reference does not come back");
+  });
+  const Ignore ignore{text};
+  ignore.covers("a/b/c");
+  bool climbs = false;
+  const std::string clean = clean_path(text, climbs);
+  if (clean == ".." || clean.starts_with("../") || clean.starts_with('/')) fail("a clean path climbs");
+  parse_deb822_sources(text);
+  parse_one_line_sources(text);
+  return 0;
+}
