@@ -95,7 +95,7 @@ std::string invent(Random& random)
     if (dice == 0) piece.resize(random() % (piece.size() + 1));
     if (dice == 1 && !piece.empty()) piece[random() % piece.size()] = static_cast<char>(random());
     text += piece;
-    if (dice == 2) text += text.substr(random() % text.size());
+    if (dice == 2 && !text.empty()) text += text.substr(random() % text.size());
     if (text.size() > 20'000) break;
   }
   return text;
