@@ -110,7 +110,8 @@ StageState Builder::run_stage(size_t stage)
     try {
       handle(state, instruction);
     } catch (const Error& error) {
-      throw error.within(place(recipe_, instruction));
+      // 126 and 127 are for run and exec, 2 is for the command line: a build that fails has failed.
+      throw error.within(place(recipe_, instruction)).with_status(1);
     }
   }
   return state;
@@ -136,7 +137,7 @@ StageState Builder::begin(size_t stage)
     step.done();
     return state;
   } catch (const Error& error) {
-    throw error.within(place(recipe_, from));
+    throw error.within(place(recipe_, from)).with_status(1);
   }
 }
 

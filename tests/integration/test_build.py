@@ -1,6 +1,7 @@
 """From a build file to an image: what each instruction does, what the image then holds, and what is refused."""
 import os
 import stat
+import subprocess
 import threading
 
 import pytest
@@ -253,9 +254,9 @@ def test_two_builds_at_once_share_the_work(conductor):
 def test_a_killed_build_leaves_nothing_that_the_next_does_not_clean(conductor, signal):
     import signal as signals
     top = context(conductor, {"Conductorfile": "FROM busybox\nRUN echo begun; sleep 1000\n"})
-    with conductor.start("build", "web", top / "Conductorfile") as process:
+    with conductor.start("build", "web", top / "Conductorfile", stderr=subprocess.STDOUT) as process:
         for line in process.stdout:
-            if line.strip() == "begun":
+            if line.strip().endswith("| begun"):
                 break
         process.send_signal(getattr(signals, signal))
         process.communicate(timeout=20)
@@ -281,7 +282,7 @@ def test_a_killed_build_leaves_nothing_that_the_next_does_not_clean(conductor, s
     ("FROM nosuch/image:1\n", "images from registries come with a later version"),
     ("FROM busybox\nRUN [\"/no/such\"]\n", "Conductorfile:2:"),
     ("FROM busybox\nUSER nobodyknows\nRUN true\n", "Conductorfile:3:"),
-    ("FROM busybox\nRUN kill -9 $$\n", "Conductorfile:2: RUN kill -9 $$: "),
+    ("FROM busybox\nRUN sh -c 'kill -9 $$'; exit $?\n", "Conductorfile:2: RUN sh -c 'kill -9 $$'; exit $?: exit status 137"),
     ("", "Conductorfile: there is no FROM"),
 ])
 def test_what_is_wrong_is_said_with_file_and_line(conductor, recipe, says):
