@@ -133,6 +133,12 @@ TEST(Arguments, UnknownOptionIsAnsweredWithTheNearest)
   EXPECT_EQ(r.hint, "did you mean '--memory'?");
 }
 
+TEST(Arguments, OptionsOfTheConsoleWithoutAVerbPointToIt)
+{
+  EXPECT_EQ(refused({"--read-only"}).hint, "for the console: conductor console --read-only");
+  EXPECT_EQ(refused({"--nothing"}).hint, "options of a verb stand behind the verb");
+}
+
 TEST(Arguments, UnknownLetterAfterTheNamePointsToTheDashes)
 {
   EXPECT_NE(refused({"run", "debian", "sh", "-c", "x"}).hint.find("--"), std::string::npos);

@@ -152,6 +152,11 @@ private:
     std::string hint = spelled.size() > 2 ? nearest_hint(spelled, candidates) : "";
     if (hint.empty() && result_.verb != nullptr && result_.verb->takes_command && !result_.names.empty())
       hint = "where it belongs to the command, put -- before the command";
+    if (result_.verb == nullptr && spelled.size() > 2) { // without a verb it is the console that is meant
+      const Verb* console = find_verb("console");
+      for (const Option& each : console != nullptr ? console->options : std::span<const Option>{})
+        if (spelled == "--" + std::string{each.name}) hint = "for the console: conductor console " + spelled;
+    }
     if (hint.empty() && result_.verb == nullptr) hint = "options of a verb stand behind the verb";
     throw usage_error(std::move(sentence), std::move(hint));
   }
