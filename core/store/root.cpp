@@ -129,6 +129,20 @@ void claim(Trace& trace, int run, const std::string& run_path, const std::string
   replace_symlink(trace, id, run, "root");
 }
 
+// And the other way round: ranges of ids and sockets lie in the runtime directory, so a state directory whose
+// containers run has one only.
+void claim_run(Trace& trace, int root, const std::string& root_path, const std::string& run_path, const std::string& id)
+{
+  const auto other = read_link(root, "run");
+  if (other == run_path) return;
+  const bool in_use = other && read_link(AT_FDCWD, *other + "/root") == id && exists(AT_FDCWD, *other + "/c") &&
+                      !list_directory(AT_FDCWD, *other + "/c").empty();
+  if (in_use)
+    throw Error{"containers of the state directory '" + root_path + "' run with the runtime directory '" + *other + "'",
+                0, "--run " + *other};
+  replace_symlink(trace, run_path, root, "run");
+}
+
 } // namespace
 
 void need_root(std::string_view command)
@@ -152,6 +166,7 @@ Root::Root(Trace& trace, std::string root_path, std::string run_path)
     run_ = open_or_make(trace, run_path_);
     check_owner(run_.get(), run_path_, "the runtime");
     claim(trace, run_.get(), run_path_, id_);
+    claim_run(trace, root_.get(), root_path_, run_path_, id_);
   } catch (const Error& error) {
     throw unusable(error, "the runtime directory '" + run_path_ + "'", "--run");
   }

@@ -9,6 +9,7 @@
 //   root/containers/id/<id>/   spec.json status.json lock rw/{upper,work} log/
 //   root/containers/name/<name>  symlink to ../id/<id>
 //   root/tmp/              what is being made; removed when nobody holds its lock
+//   root/run               symlink to the runtime directory in use
 //   run/journal            one JSON line a life-cycle fact
 //   run/c/<id>/            keeper.sock, sessions/, files bound into the container
 //   run/root               symlink to the root's id: whose runtime directory this is; made last

@@ -65,3 +65,15 @@ def test_state_of_a_newer_conductor_is_left_alone(conductor):
     (conductor.root / "format").write_text("2\n")
     assert "has format 2" in conductor.fails("ps") and "newer conductor" in conductor.fails("run", "box", status=125)
     (conductor.root / "format").write_text("1\n")
+
+
+def test_a_state_directory_in_use_has_one_runtime_directory(conductor):
+    box = conductor.busybox_image()
+    conductor.ok("run", "-d", box, "web", "--", "sleep", "1000")
+    other = conductor.directory / "other"
+    words = [str(conductor.program), "--root", str(conductor.root), "--run", str(other)]
+    done = subprocess.run([*words, "exec", "web", "--", "true"], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert f"--run {conductor.run_directory}" in done.stderr
+    conductor.ok("stop", "web")
+    subprocess.run([*words, "ps"], check=True, capture_output=True)
