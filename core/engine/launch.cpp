@@ -85,14 +85,14 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
                                       const ExitStatus& exit) { finish(context, id, exit, {}); }};
 }
 
-void finish(const Context& context, const std::string& id, const std::optional<ExitStatus>& exit,
-            const std::string& why)
+Status finish(const Context& context, const std::string& id, const std::optional<ExitStatus>& exit,
+              const std::string& why)
 {
   const Root& root = context.root;
   Trace& trace = context.trace;
   const Containers containers{root};
   auto container = containers.find(id);
-  if (!container) return;
+  if (!container) return {.state = State::exited};
   Step step{trace, fmt::format("finish '{}'", container->spec.name), "its group, its range of ids, its run directory"};
   const IdPool pool = parse_id_pool(context.config.id_pool);
   Status status = container->status;
@@ -121,10 +121,17 @@ void finish(const Context& context, const std::string& id, const std::optional<E
     kernel::remove_tree(trace, root.run(), "c/" + id);
     containers.remove(id, container->spec.name);
   } else {
-    containers.save_status(id, status);
+    try {
+      containers.save_status(id, status);
+    } catch (const Error& error) {
+      // Whoever stops or removes it, to get room, must be able to. The run directory stays: this is done again.
+      trace.notice(error.sentence());
+      return status;
+    }
     kernel::remove_tree(trace, root.run(), "c/" + id);
   }
   step.done();
+  return status;
 }
 
 } // namespace conductor

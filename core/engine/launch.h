@@ -15,9 +15,10 @@ Lock lock_container(const Context& context, const std::string& id, const std::st
 KeeperRequest launch(const Context& context, const Container& container, Local local);
 
 // A container's end: status, group, range, run directory; a container that asked for it is removed. Idempotent.
-// `status`: how PID 1 ended; none when nobody saw it (`why` then says what happened instead).
-void finish(const Context& context, const std::string& id, const std::optional<ExitStatus>& status,
-            const std::string& why);
+// `exit`: how PID 1 ended; none when nobody saw it (`why` then says what happened instead). Returns what is true now,
+// also where the disk is too full to write it down: the next command finds it out again.
+Status finish(const Context& context, const std::string& id, const std::optional<ExitStatus>& exit,
+              const std::string& why);
 
 // settle() for somebody who holds the lock.
 Container settle_locked(const Context& context, const std::string& id);

@@ -55,12 +55,8 @@ Container settle_locked(const Context& context, const std::string& id)
   if (!has_leftovers(context, container)) return container;
   if (has_keeper(container.status)) return container;
   const bool rebooted = is_active(container.status) && !this_boot(container.status);
-  finish(context, id, std::nullopt, rebooted ? "host restarted" : "its keeper was killed");
-  if (container.spec.auto_remove && is_active(container.status)) {
-    container.status.state = State::exited;
-    return container;
-  }
-  return containers.find(id).value_or(container);
+  container.status = finish(context, id, std::nullopt, rebooted ? "host restarted" : "its keeper was killed");
+  return container;
 }
 
 Container settle(Context& context, const std::string& id)
