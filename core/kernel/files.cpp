@@ -30,10 +30,7 @@ std::string shown(int at, const std::string& path)
 
 [[noreturn]] void fail(const char* operation, int at, const std::string& path, int number)
 {
-  std::string hint;
-  if (number == EROFS) hint = "the file system is mounted read-only; choose another directory with --root or --run";
-  if (number == ENOSPC || number == EDQUOT) hint = "free some space, or choose another directory with --root";
-  throw Error{fmt::format("{} {}", operation, shown(at, path)), number, hint};
+  throw Error{fmt::format("{} {}", operation, shown(at, path)), number, cure_of(number)};
 }
 
 // A name beside `path` that nobody else uses, and that no object of ours can have.
@@ -59,6 +56,13 @@ std::string quoted(std::string_view text)
 }
 
 } // namespace
+
+std::string cure_of(int number)
+{
+  if (number == EROFS) return "the file system is mounted read-only; choose another directory with --root or --run";
+  if (number == ENOSPC || number == EDQUOT) return "free some space, or choose another directory with --root";
+  return {};
+}
 
 std::string path_of(int fd)
 {

@@ -58,6 +58,8 @@ void remove_directory(Trace& trace, int at, const std::string& path);
 // success.
 void remove_tree(Trace& trace, int at, const std::string& path);
 
+// The hint for what a file system refuses: read-only, full; empty for all else.
+std::string cure_of(int number);
 // "/proc/self/fd/N" of a descriptor, for messages: the path it stands for.
 std::string path_of(int fd);
 

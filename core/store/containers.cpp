@@ -122,12 +122,17 @@ std::optional<Container> Containers::find(const std::string& id) const
   const auto spec = find_content(root_.dir(), directory + "/spec.json", file_limit);
   if (!spec) return std::nullopt;
   const auto status = find_content(root_.dir(), directory + "/status.json", file_limit);
+  std::string file = "spec.json";
   try {
-    Container container{spec_from_json(*spec), status ? status_from_json(*status) : Status{}};
+    Container container{spec_from_json(*spec), {}};
     if (container.spec.id != id) throw Error{"field 'id' is another container's"};
+    file = "status.json";
+    if (status) container.status = status_from_json(*status);
     return container;
   } catch (const Error& error) {
-    throw error.within("cannot read the container in '" + root_.path() + "/" + directory + "'");
+    const std::string place = root_.path() + "/" + directory;
+    throw error.within("cannot read '" + place + "/" + file + "'")
+        .with_hint("mend the file, or give the container up: move '" + place + "' away");
   }
 }
 

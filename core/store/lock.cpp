@@ -3,6 +3,7 @@
 // The file's text only says who holds it. It does not pass the waist: it changes nothing that outlives the process.
 #include "core/base/error.h"
 #include "core/container/spec.h"
+#include "core/kernel/files.h"
 #include "core/store/root.h"
 
 #include <algorithm>
@@ -23,7 +24,10 @@ using std::chrono::microseconds;
 Fd open_lock(int at, const std::string& path, std::string_view what)
 {
   Fd fd{::openat(at, path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
-  if (!fd) throw Error{"lock " + std::string{what} + ": open '" + path + "'", errno};
+  if (!fd) {
+    const int number = errno;
+    throw Error{"lock " + std::string{what} + ": open '" + path + "'", number, kernel::cure_of(number)};
+  }
   return fd;
 }
 
