@@ -13,8 +13,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 namespace conductor {
 namespace {
@@ -32,6 +34,15 @@ void plan_bind(RootfsPlan& plan, BindPlan bind)
                 errno == ENOENT ? "a volume is a directory or file of this host: make it first" : ""};
   bind.directory = S_ISDIR(status.st_mode);
   plan.binds.push_back(std::move(bind));
+}
+
+// Overlays on an overlay: the kernel only says EINVAL, to the ids or to the upper layer.
+Error unfit(const Root& root, const Error& error)
+{
+  struct statfs found {};
+  if (::fstatfs(root.dir(), &found) < 0 || found.f_type != OVERLAYFS_SUPER_MAGIC) return error;
+  return error.within(fmt::format("the state directory '{}' lies on an overlay itself", root.path()))
+      .with_hint("give a directory on ext4, xfs, btrfs or tmpfs: --root DIR");
 }
 
 } // namespace
@@ -76,19 +87,23 @@ HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spe
   std::vector<Fd>& mounts = made.handed;
   // One id-mapped clone of the whole root directory serves all lower layers and the upper, however many they are.
   Fd& mapped = made.mapped;
-  if (user_namespace >= 0) {
-    mapped = kernel::clone_tree(trace, root.dir(), "", false);
-    kernel::map_ids(trace, mapped.get(), user_namespace);
+  try {
+    if (user_namespace >= 0) {
+      mapped = kernel::clone_tree(trace, root.dir(), "", false);
+      kernel::map_ids(trace, mapped.get(), user_namespace);
+    }
+    kernel::OverlayRequest request{.tree = mapped ? mapped.get() : root.dir(),
+                                   .lower = plan.lower,
+                                   .upper = plan.rw + "/upper",
+                                   .work = plan.rw + "/work",
+                                   .is_volatile = plan.is_volatile,
+                                   .owner = first_id,
+                                   // Nodes that an image brings are only names: the devices are those of our own /dev.
+                                   .attributes = MOUNT_ATTR_NODEV};
+    mounts.push_back(make_overlay(root, request));
+  } catch (const Error& error) {
+    throw unfit(root, error);
   }
-  kernel::OverlayRequest request{.tree = mapped ? mapped.get() : root.dir(),
-                                 .lower = plan.lower,
-                                 .upper = plan.rw + "/upper",
-                                 .work = plan.rw + "/work",
-                                 .is_volatile = plan.is_volatile,
-                                 .owner = first_id,
-                                 // Nodes that an image brings are only names: the devices are those of our own /dev.
-                                 .attributes = MOUNT_ATTR_NODEV};
-  mounts.push_back(make_overlay(root, request));
   mounts.push_back(kernel::make_dev(trace, first_id, spec.devices));
   if (plan.host_network)
     mounts.push_back(kernel::new_file_system(trace, "sysfs", {}, pseudo | MOUNT_ATTR_RDONLY, "sys"));
