@@ -103,7 +103,7 @@ private:
   bool allowed(const command::Action& action) const;
   void perform(const command::Action& action, const Key& key);
   static const Handler* handler(std::string_view name, bool prefix);
-  std::vector<ReadOverlay::Line> help_lines() const;
+  std::vector<ReadOverlay::Line> help_lines(command::Mode first) const; // its keys come first
   std::vector<ChooseOverlay::Choice> choices(bool only_selected);
 
   // ---- what actions do (app_actions.cpp)

@@ -193,9 +193,10 @@ void App::do_copy_item(const Action&, const Key&)
 
 // ---- looking
 
-void App::do_help(const Action&, const Key&)
+// Opened behind the prefix it shows the keys of the panes first.
+void App::do_help(const Action& action, const Key&)
 {
-  overlays_.push_back(std::make_unique<ReadOverlay>("KEYS", help_lines()));
+  overlays_.push_back(std::make_unique<ReadOverlay>("KEYS", help_lines(action.mode)));
 }
 
 void App::do_messages(const Action&, const Key&)
@@ -364,7 +365,7 @@ void App::confirm_delete(const Action& action)
   for (const ContainerRow* row : rows) {
     ids.push_back(row->id);
     if (lines.size() < 8) {
-      const std::string state = row->running ? "runs since " + row->up : row->paused ? "frozen" : row->reason;
+      const std::string state = row->running ? "up " + row->up : row->paused ? "frozen" : row->reason;
       lines.push_back(fmt::format("{}  ({}, {})", row->name, row->image, state));
     }
   }

@@ -310,10 +310,12 @@ void App::on_mouse(const Key& key)
   }
 }
 
-std::vector<ReadOverlay::Line> App::help_lines() const
+std::vector<ReadOverlay::Line> App::help_lines(Mode first) const
 {
   std::vector<ReadOverlay::Line> lines;
-  for (const Mode mode : {Mode::list, Mode::always, Mode::prefix, Mode::copy, Mode::dialog}) {
+  std::vector<Mode> modes{Mode::list, Mode::always, Mode::prefix, Mode::copy, Mode::dialog};
+  std::stable_partition(modes.begin(), modes.end(), [&](Mode mode) { return mode == first; });
+  for (const Mode mode : modes) {
     if (!lines.empty()) lines.push_back({});
     lines.push_back({std::string{command::mode_name(mode)}, "", Role::accent});
     for (const Action& action : command::actions())
