@@ -139,6 +139,9 @@ std::vector<std::string> mmdebstrap(const Tool& tool)
   add({"mmdebstrap", "--variant=minbase", "--mode=root", "--skip=check/empty,check/signed-by",
        "--dpkgopt=force-unsafe-io", "--aptopt=Acquire::Languages \"none\"", "--aptopt=APT::Sandbox::User \"root\""});
   for (const std::string& option : tool.apt_options) argv.push_back("--aptopt=" + option);
+  // Without it apt chooses the package that merges /usr afterwards, and with that the whole of perl (50 MB).
+  constexpr const char* merged_usr = "/usr/share/mmdebstrap/hooks/maybe-merged-usr";
+  if (kernel::exists(AT_FDCWD, merged_usr)) argv.push_back(std::string{"--hook-dir="} + merged_usr);
   if (tool.base.slim)
     for (const char* option : slim_options) argv.push_back(std::string{"--dpkgopt="} + option);
   if (!tool.keyring.empty()) argv.push_back("--keyring=" + tool.keyring);
