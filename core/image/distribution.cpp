@@ -145,7 +145,8 @@ std::vector<std::string> mmdebstrap(const Tool& tool)
   if (tool.base.slim)
     for (const char* option : slim_options) argv.push_back(std::string{"--dpkgopt="} + option);
   if (!tool.keyring.empty()) argv.push_back("--keyring=" + tool.keyring);
-  if (tool.secure) argv.emplace_back("--include=ca-certificates");
+  // apt is "required" in Debian's archive and only "important" elsewhere.
+  argv.emplace_back(tool.secure ? "--include=apt,ca-certificates" : "--include=apt");
   add({tool.base.suite, tool.target});
   for (const SuiteSource& source : tool.archive.sources) argv.push_back(one_line(source, tool.keyring));
   return argv;
