@@ -117,3 +117,14 @@ def test_inside_tmux_it_looks_the_same(conductor, tmux):
     assert "[2] IMAGES 0" in server.text()
     server.press("?")
     server.wait_for_text("KEYS")
+
+
+def test_the_whole_terminal_scrolls_again_afterwards(conductor):
+    """Nothing of ours stays: the scroll region of a terminal is one of the things that outlive a program."""
+    command = ["sh", "-c", '"$@"; seq 100 140; echo after', "sh", *conductor.command()]
+    screen = Screen(command, rows=30, columns=100, environment=conductor.environment)
+    conductor.screens.append(screen)
+    screen.wait_for_text("no containers yet")
+    screen.press("q")
+    assert screen.wait() == 0
+    assert screen.lines[:29] == [str(n) for n in range(113, 141)] + ["after"]

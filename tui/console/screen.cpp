@@ -91,6 +91,30 @@ std::string environment(const char* name)
   return value != nullptr ? value : "";
 }
 
+// A variable of the environment for as long as this lives; none if the value is empty.
+class Variable {
+public:
+  Variable(const char* name, const std::string& value) : name_(name), before_(environment(name)), set_(!value.empty())
+  {
+    if (set_) setenv(name, value.c_str(), 1);
+  }
+  ~Variable()
+  {
+    if (!set_) return;
+    if (before_.empty())
+      unsetenv(name_);
+    else
+      setenv(name_, before_.c_str(), 1);
+  }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+private:
+  const char* name_;
+  std::string before_;
+  bool set_;
+};
+
 bool entry_exists(const std::string& term)
 {
   int status = 0;
@@ -204,15 +228,15 @@ void Screen::start_curses()
   curses_ = std::make_unique<Curses>();
   curses_->out = fdopen(dup(memory_.get()), "w");
   curses_->in = std::fopen("/dev/null", "re");
-  const std::string before = environment("TERMINFO");
-  if (abilities_.own_entry) setenv("TERMINFO", direct_terminal_entry, 1);
-  curses_->screen = newterm(abilities_.name.c_str(), curses_->out, curses_->in);
-  if (abilities_.own_entry) {
-    // Before any child can see it.
-    if (before.empty())
-      unsetenv("TERMINFO");
-    else
-      setenv("TERMINFO", before.c_str(), 1);
+  {
+    // newterm asks its output for the size, which is no terminal here. Told nothing it takes 24 rows, and makes them
+    // the terminal's scroll region, which would outlive us. No child can see these variables.
+    winsize size{};
+    const bool known = ioctl(tty_.get(), TIOCGWINSZ, &size) == 0 && size.ws_row != 0 && size.ws_col != 0;
+    const Variable rows{"LINES", known ? std::to_string(size.ws_row) : ""};
+    const Variable columns{"COLUMNS", known ? std::to_string(size.ws_col) : ""};
+    const Variable entries{"TERMINFO", abilities_.own_entry ? direct_terminal_entry : ""};
+    curses_->screen = newterm(abilities_.name.c_str(), curses_->out, curses_->in);
   }
   if (curses_->screen == nullptr || cursor_address == nullptr)
     throw Error{"the terminal '" + term + "' cannot place the cursor", 0,
