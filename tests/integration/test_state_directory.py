@@ -54,7 +54,7 @@ def test_a_file_system_that_refuses_overlays_is_named_with_the_cure(conductor, m
         mounted("-t", "overlay", "overlay", "-o", f"lowerdir={layers}/lower,upperdir={layers}/upper,workdir={layers}/work")
         conductor.busybox_image("box")
         said = conductor.fails("run", "box", "web", "--userns", "host", "--", "true", status=125)
-        assert "may not serve as an overlay layer" in said and "--root" in said
+        assert "lies on an overlay itself" in said and "--root" in said
         assert conductor.json("ps", "-a") == []
     finally:
         subprocess.run(["umount", "-l", str(layers)], check=True)
