@@ -83,6 +83,42 @@ def test_the_run_form_makes_a_container(conductor):
     screen.wait_for(lambda: row_of(screen, "web"))
 
 
+def offer_of(screen, label):
+    """What the form's field offers behind what is typed: (typed, offered), told apart by their colours."""
+    row, column = screen.wait_for_text(">" + label)
+    column = screen.lines[row].index(">") + 13
+    cells = [screen.cell(row, x) for x in range(column, column + 20)]
+    faint = [cell.data for cell in cells if cell.fg == "8a8a8a"]
+    return "".join(cell.data for cell in cells if cell.fg == "ffffff").strip(), "".join(faint).split()
+
+
+def test_what_a_form_offers_does_not_look_typed(conductor):
+    screen = started(conductor)
+    screen.wait_for_text("IMAGES 1")
+    screen.press("r")
+    screen.wait_for_text("RUN A CONTAINER")
+    screen.wait_for(lambda: offer_of(screen, "image") == ("", ["box", "Right"]))
+    assert screen.find("$ conductor run '' -d")
+    screen.press("b")
+    screen.wait_for(lambda: offer_of(screen, "image") == ("b", ["ox", "Tab"]))
+    screen.press("Tab")
+    screen.wait_for(lambda: offer_of(screen, "image") == ("box", []))
+    screen.press("C-u", "Right")
+    screen.wait_for_text("$ conductor run box -d")
+
+
+def test_without_colours_an_offer_stands_in_brackets(conductor):
+    conductor.busybox_image()
+    screen = open_console(conductor, rows=24, columns=80, env={"NO_COLOR": "1"})
+    screen.press("r")
+    screen.wait_for_text("[box]  Right")
+    screen.press("b")
+    screen.wait_for_text("b[ox]  Tab")
+    screen.press("Tab")
+    screen.wait_until_gone("[ox]")
+    screen.wait_for_text("$ conductor run box -d")
+
+
 def test_the_build_form_shows_its_steps(conductor):
     screen = started(conductor)
     file = conductor.directory / "Conductorfile"

@@ -8,6 +8,23 @@ namespace conductor::console {
 
 using Named = terminal::Key;
 
+namespace {
+
+// What a field could become, behind what is typed: fainter, and the key that takes it. Where a theme tells nothing by
+// colour it stands in brackets.
+void draw_offer(Canvas field, const Theme& theme, int typed, std::string_view offer, std::string_view key)
+{
+  const Style style = theme.style(Role::input, Role::muted);
+  const bool brackets = theme.no_colour() || theme.ascii_borders();
+  int x = field.print(0, typed, brackets ? "[" : "", style);
+  x = field.print(0, x, offer, style);
+  x = field.print(0, x, brackets ? "]" : "", style);
+  const std::string mark = "  " + std::string{key};
+  if (x + text_width(mark) <= field.columns()) field.print(0, x, mark, style);
+}
+
+} // namespace
+
 FormOverlay::FormOverlay(std::string title, std::string verb, std::vector<Field> fields, MakeArguments make,
                          Submit submit)
     : title_(std::move(title)), verb_(std::move(verb)), fields_(std::move(fields)), editors_(fields_.size()),
@@ -46,6 +63,9 @@ std::string FormOverlay::suggestion(std::size_t field) const
   return {};
 }
 
+// Tab completes what was begun; from an empty field it is the way to the next one.
+std::string_view FormOverlay::taking_key() const { return editors_[current_].text().empty() ? "Right" : "Tab"; }
+
 void FormOverlay::draw(Canvas screen, const Theme& theme)
 {
   int label_columns = 0;
@@ -63,11 +83,10 @@ void FormOverlay::draw(Canvas screen, const Theme& theme)
     const bool here = i == current_;
     inside.print(y, 0, (here ? ">" : " ") + fields_[i].label, here ? theme.style(Role::overlay_title) : plain);
     editors_[i].draw(inside, y, column, room, theme.style(bad ? Role::input_bad : Role::input));
-    const int typed = text_width(editors_[i].text());
     if (here) {
-      if (const auto offer = suggestion(i); !offer.empty() && typed < room)
-        inside.print(y, column + typed, offer.substr(editors_[i].text().size()), theme.style(Role::muted, Role::input),
-                     room - typed);
+      if (const auto offer = suggestion(i); !offer.empty())
+        draw_offer(inside.part({y, column, 1, room}), theme, text_width(editors_[i].text()),
+                   offer.substr(editors_[i].text().size()), taking_key());
       cursor_ = CursorPlace{inside.area().row + y, inside.area().column + editors_[i].cursor_column(column, room)};
     }
   }
@@ -111,7 +130,7 @@ bool FormOverlay::key(const Key& key)
   }
   const bool at_end = editor.cursor_column(0, 100000) == text_width(editor.text());
   const std::string offer = suggestion(current_);
-  if (key.is(Named::tab) && !key.modifiers.shift && !offer.empty() && at_end && !editor.text().empty())
+  if (key.is(Named::tab) && !key.modifiers.shift && !offer.empty() && at_end && taking_key() == "Tab")
     editor.set(offer);
   else if (key.is(Named::right) && at_end && !offer.empty())
     editor.set(offer);

@@ -39,6 +39,7 @@ public:
 private:
   std::string suggestion(std::size_t field) const;
   std::string complaint_of(std::size_t field) const;
+  std::string_view taking_key() const;
   void move(int by);
 
   std::string title_, verb_;
