@@ -136,6 +136,18 @@ def test_at_80_columns_it_is_list_or_pane(conductor):
     screen.wait_for_text("TYPING IN")
 
 
+def test_beside_a_shell_the_list_uses_the_columns_it_has(conductor):
+    screen = with_shell(conductor)
+    header = screen.lines[2].split("│")[1].split()
+    assert header[:3] == ["S", "NAME", "CPU%"] and "IMAGE" not in header, "39 columns"
+    screen.resize(55, 200)
+    screen.wait_for(lambda: screen.lines[2].split("│")[1].split() ==
+                    "S NAME IMAGE UP CPU% last 60 s MEM PIDS RX/s TX/s".split())
+    assert screen.find("INTERFACE"), "and the details their tables"
+    type_line(screen, "stty size")
+    screen.wait_for_text("50 80")
+
+
 def test_colours_of_a_program_reach_the_terminal(conductor):
     screen = with_shell(conductor)
     type_line(screen, r"printf '\033[31mRE\033[0m\033[48;5;21mBL\033[0m\n'")

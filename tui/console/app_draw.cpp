@@ -40,18 +40,16 @@ void App::draw_everything()
   draw_title({grid_, layout_.title});
   draw_frames();
   const auto focused = [&](Area area) { return focus_ == area; };
-  const bool work = !layout_.work.empty();
   if (!layout_.containers.empty())
-    draw_containers({grid_, layout_.containers.inset(1)}, look_, rows_, containers_cursor_,
-                    work || layout_.step > Step::narrow, focused(Area::containers), empty_list_text());
+    draw_containers({grid_, layout_.containers.inset(1)}, look_, rows_, containers_cursor_, focused(Area::containers),
+                    empty_list_text());
   if (!layout_.images.empty())
     draw_images({grid_, layout_.images.inset(1)}, look_, images_, world_.snapshot ? images_total(*world_.snapshot) : "",
                 images_cursor_, focused(Area::images));
   if (!layout_.events.empty())
     draw_events({grid_, layout_.events.inset(1)}, look_, events_, events_scrolled_, focused(Area::events));
   if (!layout_.details.empty() && world_.snapshot)
-    draw_details({grid_, layout_.details.inset(1)}, look_, *world_.snapshot, selected_picture(), work,
-                 details_scrolled_);
+    draw_details({grid_, layout_.details.inset(1)}, look_, *world_.snapshot, selected_picture(), details_scrolled_);
   if (!layout_.panes.empty()) draw_pane_list({grid_, layout_.panes.inset(1)});
   for (const auto& [number, frame] : tree_.rects(layout_.work)) {
     Pane* each = pane(number);
@@ -273,7 +271,7 @@ void App::draw_small(Canvas canvas)
 {
   draw_title({grid_, layout_.title});
   if (canvas.rows() < 2) return;
-  draw_containers({grid_, layout_.containers}, look_, rows_, containers_cursor_, true, true, "no containers");
+  draw_containers({grid_, layout_.containers}, look_, rows_, containers_cursor_, true, "no containers");
   for (auto& overlay : overlays_) overlay->draw(canvas, theme_);
 }
 

@@ -79,7 +79,7 @@ void keep_in_view(ListCursor& cursor, int index, int rows, int room)
 }
 
 void draw_containers(Canvas canvas, const Look& look, const std::vector<ContainerRow>& rows, ListCursor& cursor,
-                     bool work, bool focused, const std::string& empty)
+                     bool focused, const std::string& empty)
 {
   canvas.fill(look(Role::text));
   if (rows.empty()) {
@@ -94,7 +94,7 @@ void draw_containers(Canvas canvas, const Look& look, const std::vector<Containe
   }
   // Cursor, mark and state take four columns in front.
   constexpr int front = 4;
-  const auto columns = container_columns(canvas.columns() - front - 1, work, longest_name, longest_image);
+  const auto columns = container_columns(canvas.columns() - front - 1, longest_name, longest_image);
   int x = front;
   const Style header = look(Role::header);
   canvas.fill({0, 0, 1, canvas.columns()}, header);
@@ -366,7 +366,7 @@ void draw_stopped(Canvas canvas, const Look& look, const Snapshot& snapshot, con
 } // namespace
 
 void draw_details(Canvas canvas, const Look& look, const Snapshot& snapshot, const ContainerPicture* container,
-                  bool work, int& scrolled)
+                  int& scrolled)
 {
   canvas.fill(look(Role::text));
   scrolled = 0;
@@ -380,7 +380,8 @@ void draw_details(Canvas canvas, const Look& look, const Snapshot& snapshot, con
   }
   const Details* details =
       snapshot.details && snapshot.details->id == container->spec().id ? &*snapshot.details : nullptr;
-  if (work) {
+  constexpr int table_columns = 56; // below it the tables have no room for what they are about
+  if (canvas.columns() < table_columns) {
     draw_narrow(canvas, look, *container, details);
     return;
   }

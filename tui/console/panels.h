@@ -23,13 +23,13 @@ struct ListCursor {
 };
 
 void draw_containers(Canvas canvas, const Look& look, const std::vector<ContainerRow>& rows, ListCursor& cursor,
-                     bool work, bool focused, const std::string& empty);
+                     bool focused, const std::string& empty);
 void draw_images(Canvas canvas, const Look& look, const std::vector<ImageRow>& rows, const std::string& total,
                  ListCursor& cursor, bool focused);
 void draw_events(Canvas canvas, const Look& look, const std::vector<EventRow>& rows, int& scrolled, bool focused);
-/// Everything about one container; `work`: the narrow form beside the panes.
+/// Everything about one container, in a narrow form where it has no room for tables.
 void draw_details(Canvas canvas, const Look& look, const Snapshot& snapshot, const ContainerPicture* container,
-                  bool work, int& scrolled);
+                  int& scrolled);
 
 /// Keeps the selected row in view.
 void keep_in_view(ListCursor& cursor, int index, int rows, int room);

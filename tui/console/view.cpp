@@ -189,7 +189,7 @@ std::vector<ContainerRow> container_rows(const Snapshot& snapshot, const ListWis
   return rows;
 }
 
-std::vector<Column> container_columns(int columns, bool work, int longest_name, int longest_image)
+std::vector<Column> container_columns(int columns, int longest_name, int longest_image)
 {
   using What = Column::What;
   struct Plan {
@@ -199,18 +199,14 @@ std::vector<Column> container_columns(int columns, bool work, int longest_name, 
   // In the order of the screen; name and image take what is left.
   const int name = std::clamp(longest_name, 4, 24), image = std::clamp(longest_image, 5, 22);
   std::vector<Plan> plan{{What::name, std::min(name, 10), 0},
-                         {What::image, std::min(image, 12), 4},
-                         {What::up, 6, 5},
+                         {What::image, std::min(image, 12), 5},
+                         {What::up, 6, 6},
                          {What::cpu, 5, 1},
-                         {What::graph, work ? 8 : 15, 3},
+                         {What::graph, 8, 3},
                          {What::memory, 5, 2},
-                         {What::pids, 4, 6},
-                         {What::rx, 5, 7},
+                         {What::pids, 4, 7},
+                         {What::rx, 5, 4},
                          {What::tx, 5, 8}};
-  if (work)
-    std::erase_if(plan, [](const Plan& each) {
-      return each.what == What::image || each.what == What::up || each.what == What::pids || each.what == What::tx;
-    });
   const auto used = [&] {
     int sum = -1;
     for (const Plan& each : plan) sum += each.width + 1;

@@ -63,7 +63,7 @@ struct Column {
   int width;
 };
 /// What fits into `columns`, by priority: names are never cut to nothing.
-std::vector<Column> container_columns(int columns, bool work, int longest_name, int longest_image);
+std::vector<Column> container_columns(int columns, int longest_name, int longest_image);
 std::string_view column_title(Column::What what);
 
 // ---- the rest
