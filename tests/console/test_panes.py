@@ -136,6 +136,24 @@ def test_at_80_columns_it_is_list_or_pane(conductor):
     screen.wait_for_text("TYPING IN")
 
 
+def test_at_80_columns_tab_swaps_list_and_pane(conductor):
+    screen = with_shell(conductor, rows=24, columns=80)
+    screen.press("C-g", "Tab")
+    screen.wait_for_text("CONTAINERS")
+    for _ in range(2):
+        screen.press("Tab")
+        screen.wait_for_text("TYPING IN [4]")
+        assert not screen.find("CONTAINERS")
+        screen.press("C-g", "1")
+        screen.wait_for_text("CONTAINERS")
+    screen.press("i")
+    screen.wait_for_text("web: inspect")
+    screen.press("Tab")
+    screen.wait_for_text("CONTAINERS")
+    screen.press("BackTab")
+    screen.wait_for_text("web: inspect")
+
+
 def test_beside_a_shell_the_list_uses_the_columns_it_has(conductor):
     screen = with_shell(conductor)
     header = screen.lines[2].split("│")[1].split()

@@ -11,7 +11,7 @@ constexpr Action screen_actions[] = {
     {Mode::list, "G End", "bottom", "bottom", "the last row"},
     {Mode::list, "Ctrl-D PgDn", "page_down", "page down", "half a page down"},
     {Mode::list, "Ctrl-U PgUp", "page_up", "page up", "half a page up"},
-    {Mode::list, "Tab", "next_panel", "next panel", "the next panel"},
+    {Mode::list, "Tab", "next_panel", "next panel", "the next panel; list or pane where only one has room"},
     {Mode::list, "Shift-Tab", "previous_panel", "previous panel", "the panel before"},
     {Mode::list, "1 2 3 4 5 6 7 8 9", "panel", "panel", "the panel with that number"},
     {Mode::list, "Enter", "detail", "detail", "everything about the selected row"},
@@ -34,7 +34,7 @@ constexpr Action screen_actions[] = {
     {Mode::always, "Ctrl-G", "prefix", "commands", "the key before a key for panes; twice sends it to the shell"},
 
     {Mode::prefix, "Ctrl-G", "send_prefix", "send ^G", "sends Ctrl-G to the program in the pane"},
-    {Mode::prefix, "1", "list", "list", "back to the list; the pane stays"},
+    {Mode::prefix, "1 Tab", "list", "list", "back to the list; the pane stays"},
     {Mode::prefix, "2 3 4 5 6 7 8 9", "panel", "panel", "the panel or pane with that number"},
     {Mode::prefix, "h Left", "pane_left", "left", "the pane to the left"},
     {Mode::prefix, "j Down", "pane_down", "down", "the pane below"},

@@ -219,9 +219,13 @@ std::string App::container_name(const std::string& id) const
 
 // ---- keys of panels and panes
 
-// Round through what there is; where the panes have no room beside the list, they are one stop.
+// Round through what there is. Where list and panes share the screen in turn, there are these two.
 void App::step_panel(int by)
 {
+  if (!tree_.empty() && !fits_both(grid_.rows(), grid_.columns())) {
+    focus_area(focus_ == Area::pane ? last_list_focus_ : Area::pane);
+    return;
+  }
   std::vector<Area> stops{Area::containers, Area::images, Area::events, Area::details};
   if (!panes_.empty() || !left_sessions().empty()) stops.push_back(Area::panes);
   if (!tree_.empty()) stops.push_back(Area::pane);

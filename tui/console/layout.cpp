@@ -71,15 +71,26 @@ Rect Layout::of(Area area) const
   return {};
 }
 
+namespace {
+
+Step step_of(int rows, int columns)
+{
+  return rows < 10 || columns < 40   ? Step::line
+         : rows < 16 || columns < 60 ? Step::tiny
+         : rows < 24 || columns < 80 ? Step::small
+         : columns < 100             ? Step::narrow
+                                     : Step::full;
+}
+
+} // namespace
+
+bool fits_both(int rows, int columns) { return step_of(rows, columns) == Step::full && columns >= 110; }
+
 Layout lay_out(const LayoutRequest& request)
 {
   Layout layout;
   const int rows = std::max(request.rows, 1), columns = std::max(request.columns, 1);
-  layout.step = rows < 10 || columns < 40   ? Step::line
-                : rows < 16 || columns < 60 ? Step::tiny
-                : rows < 24 || columns < 80 ? Step::small
-                : columns < 100             ? Step::narrow
-                                            : Step::full;
+  layout.step = step_of(rows, columns);
   if (layout.step == Step::line) {
     layout.title = {0, 0, 1, columns};
     layout.containers = {1, 0, rows - 1, columns};
@@ -94,8 +105,7 @@ Layout lay_out(const LayoutRequest& request)
     layout.side_by_side = false;
     return layout;
   }
-  const bool room_for_both = layout.step == Step::full && columns >= 110;
-  if (request.work && room_for_both) {
+  if (request.work && fits_both(rows, columns)) {
     work(request, body, layout);
     if (request.front != Area::panes) show_instead_of_details(request.front, layout);
     return layout;

@@ -27,7 +27,6 @@ struct LayoutRequest {
   Area front = Area::containers; ///< where only one panel fits: which
   int divider = 0;               ///< columns that the user moved the divider by
   int listed_panes = 0;          ///< panes and left shells, which are listed while none is on the screen
-  int hidden_panes = 0;          ///< panes and left shells to be listed while none is on the screen
 };
 
 /// Rectangles include the frame; an area that is not shown is empty.
@@ -38,6 +37,8 @@ struct Layout {
   Rect of(Area area) const;
 };
 
+/// Has a screen of that size room for the list and a pane side by side? Otherwise they share it in turn.
+bool fits_both(int rows, int columns);
 Layout lay_out(const LayoutRequest& request);
 
 /// The panes of the work area: a tree of splits whose leaves are panes by their number.
