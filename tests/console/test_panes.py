@@ -106,6 +106,25 @@ def test_splitting_and_moving(conductor):
     screen.wait_for_text("CONTAINERS")
 
 
+def test_shells_are_stacked_until_each_can_have_80_columns(conductor):
+    screen = with_shell(conductor)
+    screen.press("C-g", "|")
+    screen.wait_for_text("TYPING IN [5]")
+    screen.wait_for(lambda: sum("│/ #" in line for line in screen.lines) == 2)
+    type_line(screen, "stty size")
+    screen.wait_for_text("15 80")
+    screen.resize(35, 201)
+    screen.wait_for(lambda: "[4] web" in screen.lines[1] and "[5] web" in screen.lines[1] and "[1]" in screen.lines[1])
+    type_line(screen, "stty size")
+    screen.wait_for_text("30 80")
+    screen.press("C-g", "h")
+    screen.wait_for_text("TYPING IN [4]")
+    type_line(screen, "stty size; echo left")
+    screen.wait_for(lambda: sum(line.count("30 80") for line in screen.lines) == 2)
+    screen.resize(35, 200)
+    screen.wait_for(lambda: "[5] web" not in screen.lines[1])
+
+
 def test_the_strip_of_keys_comes_to_those_who_wait(conductor):
     screen = with_shell(conductor)
     screen.press("C-g")

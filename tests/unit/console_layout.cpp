@@ -73,10 +73,10 @@ TEST(ConsoleLayout, SmallSizesKeepTheList)
 TEST(ConsoleLayout, PanesSplitMoveAndClose)
 {
   PaneTree tree;
-  const Rect area{1, 38, 30, 82};
   tree.add(4, 0, false);
   tree.add(5, 4, false);
   tree.add(6, 5, true);
+  const Rect area{1, 38, 30, 2 * pane_columns - 1};
   EXPECT_EQ(tree.panes(), (std::vector<int>{4, 5, 6}));
   EXPECT_EQ(tree.neighbour(4, PaneTree::Direction::down, area), 5);
   EXPECT_EQ(tree.neighbour(5, PaneTree::Direction::right, area), 6);
@@ -94,10 +94,39 @@ TEST(ConsoleLayout, PanesFillTheirAreaAndShareFrames)
   PaneTree tree;
   tree.add(1, 0, false);
   tree.add(2, 1, true);
-  const auto all = tree.rects({0, 0, 20, 81});
+  const auto all = tree.rects({0, 0, 20, 170});
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[0].second.right() - 1, all[1].second.column);
-  EXPECT_EQ(all[1].second.right(), 81);
+  EXPECT_EQ(all[1].second.right(), 170);
+}
+
+TEST(ConsoleLayout, PanesAreStackedUntilEachCanHave80Columns)
+{
+  PaneTree tree;
+  tree.add(1, 0, false);
+  tree.add(2, 1, true);
+  tree.add(3, 2, true);
+  EXPECT_EQ(tree.across(), 3);
+  for (int columns = 20; columns < 300; ++columns) {
+    tree.even(columns);
+    const auto all = tree.rects({0, 0, 60, columns});
+    for (const auto& [pane, rect] : all)
+      EXPECT_TRUE(rect.columns == columns || rect.columns >= pane_columns) << pane << " of " << columns;
+    const auto side_by_side =
+        std::count_if(all.begin(), all.end(), [](const auto& each) { return each.second.row == 0; });
+    EXPECT_EQ(side_by_side, columns >= 244 ? 3 : columns >= 163 ? 2 : 1) << columns;
+    if (columns < 163) {
+      EXPECT_NEAR(all[0].second.rows, 20, 1) << "a third each";
+    }
+  }
+}
+
+TEST(ConsoleLayout, TheListGivesWayToASecondPaneAt201Columns)
+{
+  for (const int columns : {120, 163, 200})
+    EXPECT_EQ(lay_out({.rows = 55, .columns = columns, .work = true, .across = 2}).work.columns, pane_columns);
+  EXPECT_EQ(lay_out({.rows = 55, .columns = 201, .work = true, .across = 2}).work.columns, 163);
+  EXPECT_EQ(lay_out({.rows = 55, .columns = 201, .work = true, .across = 2}).containers.columns, 39);
 }
 
 TEST(ConsoleLayout, EvenGivesThreeStackedPanesAThirdEach)
@@ -106,7 +135,7 @@ TEST(ConsoleLayout, EvenGivesThreeStackedPanesAThirdEach)
   tree.add(1, 0, false);
   tree.add(2, 1, false);
   tree.add(3, 2, false);
-  tree.even();
+  tree.even(80);
   const auto all = tree.rects({0, 0, 31, 80});
   EXPECT_NEAR(all[0].second.rows, 11, 1);
   EXPECT_NEAR(all[2].second.rows, 11, 1);

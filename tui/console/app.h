@@ -165,7 +165,9 @@ private:
   void hide_pane(int number);
   void close_pane(int number);
   void tend_panes();
+  Layout plan_layout() const;
   void place_panes();
+  void even_panes();
   void open_shell(const ContainerRow& row, int beside_of = 0, bool beside = false);
   void reattach(const KeptSession& session);
   std::vector<KeptSession> left_sessions() const;

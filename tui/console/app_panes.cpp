@@ -36,16 +36,22 @@ Pane* App::pane(int number) const
 
 Pane* App::focused_pane() const { return pane(focused_number_); }
 
+Layout App::plan_layout() const
+{
+  return lay_out({.rows = grid_.rows(),
+                  .columns = grid_.columns(),
+                  .work = !tree_.empty(),
+                  .pane_first = focus_ == Area::pane,
+                  .zoomed = zoomed_ && focus_ == Area::pane,
+                  .front = focus_ == Area::pane ? last_list_focus_ : focus_,
+                  .divider = divider_,
+                  .across = tree_.across(),
+                  .listed_panes = static_cast<int>(panes_.size() + left_sessions().size())});
+}
+
 void App::place_panes()
 {
-  layout_ = lay_out({.rows = grid_.rows(),
-                     .columns = grid_.columns(),
-                     .work = !tree_.empty(),
-                     .pane_first = focus_ == Area::pane,
-                     .zoomed = zoomed_ && focus_ == Area::pane,
-                     .front = focus_ == Area::pane ? last_list_focus_ : focus_,
-                     .divider = divider_,
-                     .listed_panes = static_cast<int>(panes_.size() + left_sessions().size())});
+  layout_ = plan_layout();
   if (layout_.work.empty()) {
     redraw();
     return;
@@ -57,12 +63,14 @@ void App::place_panes()
   redraw();
 }
 
+void App::even_panes() { tree_.even(plan_layout().work.columns); }
+
 void App::show_pane(std::unique_ptr<Pane> fresh, int beside_of, bool beside)
 {
   const int number = fresh->number();
   panes_[number] = std::move(fresh);
   tree_.add(number, beside_of, beside);
-  if (beside_of == 0) tree_.even();
+  if (beside_of == 0) even_panes();
   focus_pane(number);
 }
 
@@ -71,7 +79,7 @@ void App::bring(int number)
   if (pane(number) == nullptr) return;
   if (!tree_.contains(number)) {
     tree_.add(number, 0, false);
-    tree_.even();
+    even_panes();
   }
   focus_pane(number);
 }
@@ -107,7 +115,7 @@ void App::focus_area(Area area)
 void App::hide_pane(int number)
 {
   tree_.remove(number);
-  tree_.even();
+  even_panes();
   zoomed_ = false;
   if (number == focused_number_) {
     const auto rest = tree_.panes();
@@ -314,8 +322,8 @@ void App::do_zoom(const Action&, const Key&)
 
 void App::do_even(const Action&, const Key&)
 {
-  tree_.even();
   divider_ = 0;
+  even_panes();
   place_panes();
 }
 

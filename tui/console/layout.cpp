@@ -7,7 +7,7 @@
 namespace conductor::console {
 namespace {
 
-constexpr int pane_columns = 82; // 80 for the shell, and its frame
+constexpr int least_list = 39; // beside panes that would fill the rest: what 120 columns leave beside one
 
 // Two areas one above the other that share a line of frame.
 void stack(Rect whole, int upper_rows, Rect& upper, Rect& lower)
@@ -36,8 +36,10 @@ void browse(const LayoutRequest& request, Rect body, Layout& layout)
 
 void work(const LayoutRequest& request, Rect body, Layout& layout)
 {
-  const int left_columns =
-      std::clamp(body.columns - pane_columns + 1 + request.divider, 24, std::max(body.columns - 30, 24));
+  const auto beside_panes = [&](int count) { return body.columns - count * (pane_columns - 1); };
+  int across = 1;
+  while (across < request.across && beside_panes(across + 1) >= least_list) ++across;
+  const int left_columns = std::clamp(beside_panes(across) + request.divider, 24, std::max(body.columns - 30, 24));
   const Rect left{body.row, body.column, body.rows, left_columns};
   layout.work = {body.row, left.right() - 1, body.rows, body.columns - left_columns + 1};
   const int upper = std::max(body.rows * 48 / 100, 6);
@@ -206,8 +208,8 @@ void PaneTree::collect(const Node& node, Rect area, std::vector<std::pair<int, R
     return;
   }
   Rect first = area, second = area;
-  if (node.beside) {
-    first.columns = std::clamp((area.columns + 1) * node.share / 100, 3, std::max(area.columns - 2, 3));
+  if (is_beside(node, area.columns)) {
+    first.columns = std::clamp((area.columns + 1) * node.share / 100, pane_columns, area.columns - pane_columns + 1);
     second.column = first.right() - 1;
     second.columns = area.columns - first.columns + 1;
   } else
@@ -243,24 +245,34 @@ int PaneTree::neighbour(int pane, Direction direction, Rect area) const
   return 0;
 }
 
-int PaneTree::leaves(const Node& node, bool beside)
+bool PaneTree::is_beside(const Node& node, int columns) { return node.beside && columns >= 2 * pane_columns - 1; }
+
+int PaneTree::across(const Node& node)
 {
-  if (node.pane != 0 || node.beside != beside) return 1;
-  return leaves(*node.first, beside) + leaves(*node.second, beside);
+  if (node.pane != 0) return 1;
+  const int first = across(*node.first), second = across(*node.second);
+  return node.beside ? first + second : std::max(first, second);
 }
 
-void PaneTree::even(Node& node)
+int PaneTree::leaves(const Node& node, bool beside, int columns)
+{
+  if (node.pane != 0 || is_beside(node, columns) != beside) return 1;
+  return leaves(*node.first, beside, columns) + leaves(*node.second, beside, columns);
+}
+
+void PaneTree::even(Node& node, int columns)
 {
   if (node.pane != 0) return;
-  const int first = leaves(*node.first, node.beside), second = leaves(*node.second, node.beside);
+  const bool beside = is_beside(node, columns);
+  const int first = leaves(*node.first, beside, columns), second = leaves(*node.second, beside, columns);
   node.share = 100 * first / (first + second);
-  even(*node.first);
-  even(*node.second);
+  even(*node.first, beside ? columns * node.share / 100 : columns);
+  even(*node.second, beside ? columns - columns * node.share / 100 : columns);
 }
 
-void PaneTree::even()
+void PaneTree::even(int columns)
 {
-  if (root_) even(*root_);
+  if (root_) even(*root_, columns);
 }
 
 namespace {

@@ -14,6 +14,9 @@
 
 namespace conductor::console {
 
+/// A pane of 80 columns, as programs expect them, with its frame.
+inline constexpr int pane_columns = 82;
+
 enum class Step : std::uint8_t { full, narrow, small, tiny, line };
 
 /// Something with a frame around it.
@@ -26,6 +29,7 @@ struct LayoutRequest {
   bool zoomed = false;           ///< the pane alone
   Area front = Area::containers; ///< where only one panel fits: which
   int divider = 0;               ///< columns that the user moved the divider by
+  int across = 1;                ///< panes that are wished side by side
   int listed_panes = 0;          ///< panes and left shells, which are listed while none is on the screen
 };
 
@@ -41,7 +45,8 @@ struct Layout {
 bool fits_both(int rows, int columns);
 Layout lay_out(const LayoutRequest& request);
 
-/// The panes of the work area: a tree of splits whose leaves are panes by their number.
+/// The panes of the work area: a tree of splits whose leaves are panes by their number. What is to be side by side is
+/// stacked as long as there are no 80 columns for each.
 class PaneTree {
 public:
   enum class Direction : std::uint8_t { left, right, up, down };
@@ -57,8 +62,10 @@ public:
   std::vector<std::pair<int, Rect>> rects(Rect area) const;
   /// The pane on that side of `pane`; 0 where there is none.
   int neighbour(int pane, Direction direction, Rect area) const;
-  /// Gives all panes the same share.
-  void even();
+  /// Gives all panes of an area so wide the same share.
+  void even(int columns);
+  /// How many panes are wished side by side.
+  int across() const { return root_ ? across(*root_) : 0; }
 
 private:
   struct Node {
@@ -70,8 +77,10 @@ private:
   static void collect(const Node& node, Rect area, std::vector<std::pair<int, Rect>>& out);
   static std::unique_ptr<Node>* find(std::unique_ptr<Node>& node, int pane);
   static bool take(std::unique_ptr<Node>& node, int pane);
-  static int leaves(const Node& node, bool beside);
-  static void even(Node& node);
+  static bool is_beside(const Node& node, int columns);
+  static int across(const Node& node);
+  static int leaves(const Node& node, bool beside, int columns);
+  static void even(Node& node, int columns);
   std::unique_ptr<Node> root_;
 };
 
