@@ -198,6 +198,24 @@ def test_messages_have_a_history(conductor):
     screen.wait_for_text("MESSAGES")
 
 
+def test_long_messages_are_read_to_their_end(conductor):
+    conductor.busybox_image()
+    screen = open_console(conductor, rows=24, columns=80)
+    name = "nosuch" + "image" * 14
+    screen.press("r")
+    screen.wait_for_text("RUN A CONTAINER")
+    screen.send(name)
+    screen.press("Enter")
+    screen.wait_for_text("there is no image")
+    screen.press("M")
+    screen.wait_for_text("MESSAGES")
+    said = conductor.fails("run", name, "-d", status=125).strip().splitlines()
+    words = " ".join(said[-2:]).replace("conductor: ", "", 1).split()
+    shown = "".join("".join(line.strip("│ ").split()) for line in screen.lines)
+    assert len(" ".join(words)) > 130
+    assert "".join(words) in shown
+
+
 def test_the_palette_finds_actions_by_name(conductor):
     screen = started(conductor, "web")
     select(screen, "web")

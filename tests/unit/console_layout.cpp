@@ -182,6 +182,17 @@ TEST(ConsoleGrid, TextIsCutWithTwoDots)
   EXPECT_EQ(cut_text("漢字漢字", 7), "漢字..");
 }
 
+TEST(ConsoleGrid, LongTextIsWrappedAtBlanksAndNothingIsLost)
+{
+  using Rows = std::vector<std::string>;
+  EXPECT_EQ(wrap_text("", 10), Rows{""});
+  EXPECT_EQ(wrap_text("no image is called so", 11), (Rows{"no image is", "called so"}));
+  EXPECT_EQ(wrap_text("a container", 9), (Rows{"a", "container"}));
+  EXPECT_EQ(wrap_text("a longestword b", 6), (Rows{"a", "longes", "tword", "b"}));
+  EXPECT_EQ(wrap_text("漢字漢字", 5), (Rows{"漢字", "漢字"}));
+  EXPECT_EQ(wrap_text("x\x1b[m", 4), (Rows{"x\\x1", "b[m"}));
+}
+
 TEST(ConsoleLayout, WhatHasTheFocusIsOnTheScreenBesideAShell)
 {
   for (const Area area : {Area::containers, Area::images, Area::events, Area::details, Area::panes})

@@ -132,6 +132,36 @@ std::string cut_text(std::string_view text, int columns)
   return kept;
 }
 
+std::vector<std::string> wrap_text(std::string_view text, int columns)
+{
+  std::vector<std::string> rows{{}};
+  int used = 0;
+  std::size_t word = 0; // where the last word of the row begins, and in which column
+  int word_column = 0;
+  each_cluster(text, [&](std::span<const char32_t> cluster, int wide) {
+    const bool blank = cluster[0] == U' ';
+    if (used + wide > columns && used > 0) {
+      // A word goes down whole, unless it is longer than a row.
+      std::string rest = blank || word == 0 ? std::string{} : rows.back().substr(word);
+      used = rest.empty() ? 0 : used - word_column;
+      rows.back().resize(rows.back().size() - rest.size());
+      rows.back().resize(rows.back().find_last_not_of(' ') + 1);
+      rows.push_back(std::move(rest));
+      word = 0;
+      word_column = 0;
+      if (blank) return true;
+    }
+    for (const char32_t c : cluster) terminal::append_utf8(rows.back(), c);
+    used += wide;
+    if (blank) {
+      word = rows.back().size();
+      word_column = used;
+    }
+    return true;
+  });
+  return rows;
+}
+
 Canvas::Canvas(Grid& grid, Rect area) : grid_(&grid)
 {
   const int row = std::clamp(area.row, 0, grid.rows());

@@ -83,6 +83,9 @@ int text_width(std::string_view text);
 /// The text cut to `columns`, ending in ".." where something was cut off and there is room for saying so.
 std::string cut_text(std::string_view text, int columns);
 
+/// The text in rows of at most `columns`, broken at blanks where there are any; an empty text is one empty row.
+std::vector<std::string> wrap_text(std::string_view text, int columns);
+
 /// Takes one code point off the front of `text`; none when the first byte is no valid UTF-8 (then one byte is taken and
 /// stored in `code_point`).
 bool take_code_point(std::string_view& text, char32_t& code_point);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 namespace conductor::console {
 
@@ -30,6 +31,21 @@ Canvas draw_box(Canvas screen, const Theme& theme, int rows, int columns, std::s
   return box.part({1, 2, rows - 2, columns - 4});
 }
 
+// Every line in as many rows as it needs, the left column as wide as all of them agree on.
+std::vector<ReadOverlay::Line> ReadOverlay::rows(int left, int columns) const
+{
+  std::vector<Line> all;
+  for (const Line& line : lines_) {
+    const bool two = !line.right.empty();
+    bool first = true;
+    for (auto& part : wrap_text(two ? line.right : line.left, two ? columns - left - 2 : columns)) {
+      all.push_back(two ? Line{std::exchange(first, false) ? line.left : "", std::move(part), line.role}
+                        : Line{std::move(part), "", line.role});
+    }
+  }
+  return all;
+}
+
 void ReadOverlay::draw(Canvas screen, const Theme& theme)
 {
   int left = 0, right = 0;
@@ -38,27 +54,30 @@ void ReadOverlay::draw(Canvas screen, const Theme& theme)
     right = std::max(right, line.right.empty() ? text_width(line.left) - left : text_width(line.right));
   }
   left = std::min(left, screen.columns() / 3);
-  Canvas inside =
-      draw_box(screen, theme, static_cast<int>(lines_.size()), left + 2 + right, title_, theme.ascii_borders());
+  const int columns = std::min(left + 2 + right, std::max(screen.columns() - 4, 1));
+  const auto rows = this->rows(left, columns);
+  Canvas inside = draw_box(screen, theme, static_cast<int>(rows.size()), columns, title_, theme.ascii_borders());
   room_ = inside.rows();
-  const int most = std::max(static_cast<int>(lines_.size()) - room_, 0);
+  const int most = std::max(static_cast<int>(rows.size()) - room_, 0);
   if (from_end_) top_ = most;
   from_end_ = false;
   top_ = std::clamp(top_, 0, most);
-  for (int y = 0; y < room_ && top_ + y < static_cast<int>(lines_.size()); ++y) {
-    const Line& line = lines_[static_cast<std::size_t>(top_ + y)];
-    const Style style = line.role == Role::overlay ? theme.style(Role::overlay) : theme.style(line.role, Role::overlay);
-    if (line.right.empty()) {
-      inside.print(y, 0, line.left, style);
+  for (int y = 0; y < room_ && top_ + y < static_cast<int>(rows.size()); ++y) {
+    const Line& row = rows[static_cast<std::size_t>(top_ + y)];
+    const Style style = row.role == Role::overlay ? theme.style(Role::overlay) : theme.style(row.role, Role::overlay);
+    if (row.right.empty()) {
+      inside.print(y, 0, row.left, style);
       continue;
     }
-    Style key = theme.style(Role::overlay_title);
-    inside.print(y, 0, cut_text(line.left, left), line.role == Role::overlay ? key : style, left);
-    inside.print(y, left + 2, line.right, style);
+    inside.print(y, 0, cut_text(row.left, left), row.role == Role::overlay ? theme.style(Role::overlay_title) : style,
+                 left);
+    inside.print(y, left + 2, row.right, style);
   }
-  if (top_ < most)
-    screen.print_right((screen.rows() + room_) / 2, (screen.columns() + inside.columns()) / 2, " more below ",
-                       theme.style(Role::overlay_title));
+  const auto mark = [&](bool on, int row, std::string_view text) {
+    if (on) screen.print_right(row, inside.area().right(), text, theme.style(Role::overlay_title));
+  };
+  mark(top_ > 0, inside.area().row - 1, " more above ");
+  mark(top_ < most, inside.area().bottom(), " more below ");
 }
 
 bool ReadOverlay::key(const Key& key)
@@ -84,10 +103,14 @@ void ConfirmOverlay::draw(Canvas screen, const Theme& theme)
 {
   int width = std::max(text_width(title_), 24);
   for (const auto& line : lines_) width = std::max(width, text_width(line));
-  const int rows = static_cast<int>(lines_.size());
+  width = std::min(width, std::max(screen.columns() - 4, 1));
+  std::vector<std::string> lines;
+  for (const auto& line : lines_)
+    for (auto& part : wrap_text(line, width)) lines.push_back(std::move(part));
+  const int rows = static_cast<int>(lines.size());
   Canvas inside = draw_box(screen, theme, rows + (word_.empty() ? 2 : 4), width, title_, theme.ascii_borders());
   int y = 0;
-  for (const auto& line : lines_) inside.print(y++, 0, line, theme.style(Role::overlay));
+  for (const auto& line : lines) inside.print(y++, 0, line, theme.style(Role::overlay));
   ++y;
   if (!word_.empty()) {
     inside.print(y, 0, "type " + word_ + " to go on: " + typed_, theme.style(Role::overlay_title));

@@ -42,6 +42,7 @@ public:
   std::string hints() const override { return "j k scroll  Esc back"; }
 
 private:
+  std::vector<Line> rows(int left, int columns) const;
   std::string title_;
   std::vector<Line> lines_;
   bool from_end_;
