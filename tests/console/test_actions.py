@@ -21,6 +21,23 @@ def test_stop_keeps_and_undo_starts_again(conductor):
     screen.wait_for(lambda: "*" in row_of(screen, "web").split())
 
 
+def test_a_stop_that_kills_says_why(conductor):
+    conductor.busybox_image()
+    for name in ("deaf", "other"):
+        conductor.ok("run", "box", name, "-d", "--", "/bin/sleep", "1000")
+    said = conductor.ok("stop", "other", "--keep").strip()
+    reason = said.removeprefix("other ")
+    assert reason.startswith("(killed: its PID 1 neither catches")
+    screen = open_console(conductor)
+    select(screen, "deaf")
+    screen.press("S")
+    screen.wait_for_text("ok  stop deaf")
+    assert reason in screen.text
+    screen.press("M")
+    screen.wait_for_text("MESSAGES")
+    assert screen.text.count(reason) == 2, "in the history and in the last line"
+
+
 def test_start_runs_a_stopped_container(conductor):
     screen = started(conductor, "web")
     conductor.ok("stop", "web", "--keep")

@@ -262,8 +262,14 @@ Job& App::start_job(std::string title, std::vector<std::string> arguments, Finis
 
 void App::job_said(Job& job, const Event& event)
 {
-  for (auto& [number, each] : panes_)
-    if (auto* log = dynamic_cast<JobPane*>(each.get()); log != nullptr && log->job() == job.number()) log->said(event);
+  bool has_pane = false;
+  for (auto& [number, each] : panes_) {
+    auto* log = dynamic_cast<JobPane*>(each.get());
+    if (log == nullptr || log->job() != job.number()) continue;
+    log->said(event);
+    has_pane = true;
+  }
+  if (!has_pane && event.kind == EventKind::notice) say(Role::warning, job.title() + ": " + event.detail);
 }
 
 void App::job_ended(Job& job)
@@ -271,8 +277,10 @@ void App::job_ended(Job& job)
   for (auto& [number, each] : panes_)
     if (auto* log = dynamic_cast<JobPane*>(each.get()); log != nullptr && log->job() == job.number()) log->ended(job);
   const std::string took = " in " + took_text(job.ended_us() - job.began_us());
+  const std::string killed = result_text(job, "why_killed");
   if (job.state() == JobState::done)
-    say(Role::message_good, "ok  " + job.title() + took);
+    say(killed.empty() ? Role::message_good : Role::warning,
+        "ok  " + job.title() + took + (killed.empty() ? "" : " (killed: " + killed + ")"));
   else if (job.state() == JobState::cancelled)
     say(Role::warning, "cancelled  " + job.title() + ", and taken back");
   else

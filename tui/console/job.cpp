@@ -96,7 +96,8 @@ std::string conductor_program()
 
 std::string result_text(const Job& job, const char* key)
 {
-  const auto json = nlohmann::json::parse(job.result(), nullptr, false);
+  auto json = nlohmann::json::parse(job.result(), nullptr, false);
+  if (json.is_array() && !json.empty()) json = nlohmann::json(json[0]);
   const bool there = json.is_object() && json.contains(key) && json[key].is_string();
   return there ? json[key].get<std::string>() : std::string{};
 }

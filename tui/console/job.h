@@ -84,7 +84,7 @@ private:
   std::uint64_t began_us_, ended_us_ = 0;
 };
 
-/// A text of the job's result ("session"), or empty.
+/// A text of the job's result ("session"), or of the first of its results; empty where there is none.
 std::string result_text(const Job& job, const char* key);
 
 /// The line a person would type for it: "conductor run debian:bookworm web -d". Words are quoted where a shell needs
