@@ -51,11 +51,32 @@ def test_a_shell_that_was_left_is_taken_up_with_its_screen(conductor):
     screen.press("q")
     assert screen.wait() == 0
     screen = open_console(conductor)
-    screen.wait_for_text("left running")
+    screen.wait_for_text("left, new")
     screen.press("4", "Enter")
     screen.wait_for_text("mark-here")
     type_line(screen, "echo again-$stay")
     screen.wait_for_text("again-here")
+
+
+def test_shells_that_were_left_are_told_apart(conductor):
+    screen = with_shell(conductor)
+    for number, word in enumerate(("elder", "younger"), start=4):
+        if number > 4:
+            screen.press("C-g", "-")
+            screen.wait_for_text(f"TYPING IN [{number}]")
+        type_line(screen, f"name={word}; echo $name-")
+        screen.wait_for_text(word + "-")
+    screen.press("C-g", "d")
+    screen.wait_for_text("TYPING IN [4]")
+    screen.press("C-g", "d")
+    screen.wait_for_text("[3] EVENTS")
+    ids = {session["session"] for session in conductor.json("sessions")}
+    screen.wait_for(lambda: sum("web: shell" in line and "left, new" in line for line in screen.lines) == 2)
+    shown = [word for line in screen.lines if "left, new" in line for word in line.split() if word in ids]
+    assert len(set(shown)) == 2
+    screen.press("4", "j", "Enter")
+    screen.wait_for_text("younger-")
+    screen.wait_for(lambda: sum("left, new" in line for line in screen.lines) == 1)
 
 
 def test_quitting_asks_and_leaves_the_shell_running(conductor):
@@ -67,7 +88,7 @@ def test_quitting_asks_and_leaves_the_shell_running(conductor):
     screen.press("Tab", "Enter")
     assert screen.wait() == 0
     screen = open_console(conductor)
-    screen.wait_for_text("left running")
+    screen.wait_for_text("left, new")
     screen.press("4", "Enter")
     screen.wait_for_text("mark-here")
 
@@ -79,7 +100,7 @@ def test_a_killed_console_leaves_the_shell_alive(conductor):
     screen.signal(signal.SIGKILL)
     screen.wait()
     screen = open_console(conductor)
-    screen.wait_for_text("left running")
+    screen.wait_for_text("left, new")
     screen.press("4", "Enter")
     screen.wait_for_text("TYPING IN")
     type_line(screen, "echo again-$stay")

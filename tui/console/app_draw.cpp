@@ -149,8 +149,13 @@ void App::draw_pane_list(Canvas canvas)
     if (!visible && each->unseen > 0) state += fmt::format(", +{}", each->unseen);
     row(fmt::format("[{}] {}", number, each->title()), state, visible ? Role::text : Role::muted);
   }
-  for (const auto& session : left_sessions())
-    row("    " + container_name(session.container) + ": shell", "left running", Role::accent);
+  // Several shells of one container are told apart by the id that `conductor sessions` shows, and by their age.
+  const std::int64_t now = world_.snapshot ? world_.snapshot->time_ns : 0;
+  for (const auto& session : left_sessions()) {
+    const auto age = static_cast<std::uint64_t>(std::max<std::int64_t>(now - session.since_ns, 0) / 1'000'000'000);
+    row("  " + container_name(session.container) + ": shell",
+        session.session + " left, " + (age < 60 ? "new" : duration_text(age)), Role::accent);
+  }
   if (y == 0) canvas.print(0, 1, "none", theme_.style(Role::muted));
 }
 

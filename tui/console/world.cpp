@@ -3,12 +3,15 @@
 #include "core/base/error.h"
 #include "core/container/session.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace conductor::console {
@@ -34,10 +37,15 @@ std::vector<KeptSession> kept_sessions(const std::string& run_path, const Snapsh
     if (directory == nullptr) continue;
     while (const dirent* entry = readdir(directory)) {
       const std::string_view name = entry->d_name;
-      if (name.ends_with(suffix)) all.push_back({id, std::string{name.substr(0, name.size() - suffix.size())}});
+      struct stat about {};
+      if (!name.ends_with(suffix) || fstatat(dirfd(directory), entry->d_name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+        continue;
+      all.push_back({id, std::string{name.substr(0, name.size() - suffix.size())},
+                     about.st_mtim.tv_sec * 1'000'000'000LL + about.st_mtim.tv_nsec});
     }
     closedir(directory);
   }
+  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.since_ns < b.since_ns; });
   return all;
 }
 

@@ -5,6 +5,7 @@
 #include "core/base/handle.h"
 #include "core/snapshot/sampler.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -17,6 +18,7 @@ namespace conductor::console {
 /// An interactive shell that a holder keeps.
 struct KeptSession {
   std::string container, session; ///< ids
+  std::int64_t since_ns = 0;      ///< when it was begun
   bool operator==(const KeptSession&) const = default;
 };
 
