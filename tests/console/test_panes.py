@@ -32,6 +32,15 @@ def test_keys_belong_to_the_shell_except_the_prefix(conductor):
     assert conductor.state("web") == "running"
 
 
+def test_what_is_typed_before_the_shell_is_there_waits_for_it(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "-t")
+    screen = open_console(conductor)
+    select(screen, "web")
+    screen.send("eecho early-$((3*7))\r")
+    screen.wait_for_text("early-21", 5)
+
+
 def test_a_resize_reaches_the_program(conductor):
     screen = with_shell(conductor)
     type_line(screen, "stty size")

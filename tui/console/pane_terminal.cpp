@@ -50,7 +50,7 @@ void TerminalPane::attach(int run_directory, const std::string& session)
   client_->forget_replay();
   if (redraw) kick_window_size(client_->master(), size);
   state_ = State::running;
-  loop_.watch(client_->master(), EPOLLIN, *this);
+  watch_master(); // something may have been typed already
   loop_.watch(client_->poll_fd(), EPOLLIN, *this);
   terminal_.damage_all();
   dirty = true;
