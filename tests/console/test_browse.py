@@ -59,6 +59,19 @@ def test_help_is_printed_from_the_table_of_actions(conductor):
     screen.wait_until_gone("goes back without doing anything")
 
 
+def test_each_key_stands_in_the_help_once(conductor):
+    screen = open_console(conductor, rows=70, columns=80)
+    screen.press("?")
+    screen.wait_for_text("everywhere")
+    lines = [line[2:-1].rstrip() for line in screen.lines]
+    lists = lines[lines.index("lists") + 1:lines.index("panes, after Ctrl-G") - 1]
+    keys = [line.split("  ")[0] for line in lists if not line.startswith(" ")]
+    assert len(keys) > 30 and len(keys) == len(set(keys)), sorted(keys)
+    at = next(index for index, line in enumerate(lists) if line.startswith("D  "))
+    both = " ".join(" ".join(lists[at:at + 2]).split())
+    assert both.startswith("D stop it and delete all that it wrote; in IMAGES: delete images")
+
+
 def test_the_filter_keeps_rows_that_contain_it(conductor):
     conductor.busybox_image()
     for name in ("web-1", "web-2", "db"):

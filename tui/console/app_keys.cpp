@@ -318,8 +318,25 @@ std::vector<ReadOverlay::Line> App::help_lines(Mode first) const
   for (const Mode mode : modes) {
     if (!lines.empty()) lines.push_back({});
     lines.push_back({std::string{command::mode_name(mode)}, "", Role::accent});
-    for (const Action& action : command::actions())
-      if (action.mode == mode && allowed(action)) lines.push_back({std::string{action.key}, std::string{action.help}});
+    const std::size_t begin = lines.size();
+    std::vector<const Action*> about_images;
+    for (const Action& action : command::actions()) {
+      if (action.mode != mode || !allowed(action)) continue;
+      if (action.needs == Needs::image)
+        about_images.push_back(&action);
+      else
+        lines.push_back({std::string{action.key}, std::string{action.help}});
+    }
+    // A key that means something else in the list of images stands once, with both.
+    for (const Action* action : about_images) {
+      const std::string help = "in IMAGES: " + std::string{action->help};
+      const auto other = std::find_if(lines.begin() + static_cast<std::ptrdiff_t>(begin), lines.end(),
+                                      [&](const auto& line) { return line.left == action->key; });
+      if (other == lines.end())
+        lines.push_back({std::string{action->key}, help});
+      else
+        other->right += "; " + help;
+    }
   }
   lines.push_back({});
   lines.push_back({"rows", "* runs   = frozen   o has ended   . was never started   x marked   > the cursor"});
@@ -335,6 +352,7 @@ std::vector<ChooseOverlay::Choice> App::choices(bool only_selected)
     const bool about_container =
         action.needs == Needs::container || action.needs == Needs::running || action.needs == Needs::stopped;
     if (only_selected && !about_container) continue;
+    if (!only_selected && about_container && focus_ == Area::images) continue; // as their keys
     if (about_container && row == nullptr) continue;
     if (action.needs == Needs::running && !row->running) continue;
     if (action.needs == Needs::stopped && (row->running || row->paused)) continue;
