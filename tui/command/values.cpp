@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -54,7 +53,7 @@ uint64_t parse_size(std::string_view text, std::string_view option)
   if (!unit.empty()) {
     const size_t index = units.find(static_cast<char>(std::tolower(unit[0])));
     if (index != std::string_view::npos) {
-      factor = std::pow(1024.0, static_cast<double>(index) + 1);
+      factor = static_cast<double>(uint64_t{1} << (10 * (index + 1)));
       unit.remove_prefix(1);
     }
     if (!unit.empty() && unit != "B" && unit != "b" && unit != "iB" && unit != "ib") refuse(option, text, right);
