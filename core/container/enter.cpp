@@ -24,14 +24,13 @@ struct Entering {
   const EnterRequest& request;
   const kernel::Cgroup& group;
   int pidfd;
-  bool born_in_v2;
 };
 
 [[noreturn]] void recipe(const Entering& entering, kernel::Confinement confinement, ChildStreams streams)
 {
   Trace& trace = entering.trace;
   const Spec& spec = entering.request.container.spec;
-  entering.group.join(trace, !entering.born_in_v2);
+  kernel::join_groups(trace, entering.group.tasks());
   // Before the first step inside: whoever is in the container must not reach our descriptors (CVE-2016-9962).
   kernel::hide_from_container(trace);
   int namespaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
@@ -72,8 +71,7 @@ Child enter_container(EnterRequest request)
     Uplink uplink{lower, settings.calls};
     settings.apply(trace, uplink);
     try {
-      recipe({trace, request, group, pidfd->get(), group.v2() >= 0}, std::move(confinement),
-             std::move(request.streams));
+      recipe({trace, request, group, pidfd->get()}, std::move(confinement), std::move(request.streams));
     } catch (const Error& error) {
       lower.send_error(error);
     } catch (const std::exception& error) {

@@ -2,23 +2,41 @@
 
 #include "core/base/error.h"
 #include "core/container/command.h"
-#include "core/kernel/call.h"
+#include "core/kernel/cgroup.h"
 #include "core/kernel/namespaces.h"
+#include "core/kernel/process.h"
 
 #include <cerrno>
 #include <csignal>
 
 #include <fmt/format.h>
+#include <sched.h>
 #include <unistd.h>
 
 namespace conductor {
 namespace {
 
-void await_mapping(const Channel& channel)
+Message take(const Channel& channel, MessageKind kind)
 {
-  const auto message = channel.receive();
-  if (!message || message->kind != MessageKind::mapped)
-    throw Error{"wait for the user range: the parent is gone", EPIPE};
+  auto message = channel.receive();
+  if (!message || message->kind != kind) throw Error{"wait for what the parent makes: it is gone", EPIPE};
+  return std::move(*message);
+}
+
+// The root of a cgroup namespace is the group of whoever makes it, so that comes after joining.
+void join_groups(Trace& trace, const Message& groups)
+{
+  std::vector<int> tasks;
+  for (const auto& file : groups.descriptors) tasks.push_back(file.get());
+  kernel::join_groups(trace, tasks);
+  kernel::unshare_namespaces(trace, CLONE_NEWCGROUP);
+}
+
+uint64_t namespaces_of(const Spec& spec)
+{
+  uint64_t flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
+  if (spec.network != NetworkMode::host) flags |= CLONE_NEWNET;
+  return flags;
 }
 
 // Everything between birth and execve; the order is explained where it matters.
@@ -27,16 +45,20 @@ void await_mapping(const Channel& channel)
   Trace& trace = request.trace;
   const Spec& spec = request.spec;
 
-  request.group.join(trace, !request.born_in_v2);
-  // After joining, or the root of the cgroup namespace would be the group of whoever started us.
-  kernel::unshare_cgroup(trace);
-  await_mapping(request.channel);
+  take(request.channel, MessageKind::mapped);
   kernel::become_root(trace);
+  // As the mapped root, so that what the kernel makes in them (the root of mqueue) is that root's.
+  kernel::unshare_namespaces(trace, namespaces_of(spec));
+  request.channel.send(MessageKind::namespaces, {}, {kernel::open_own_namespace("mnt").get()});
+
+  PseudoMounts pseudo = make_pseudo_mounts(trace, request.plan);
+  join_groups(trace, take(request.channel, MessageKind::groups));
 
   PlacedRoot placed;
   {
     Step step{trace, "put the root in place", "pseudo file systems, /dev, volumes, hidden paths; then pivot_root"};
-    placed = place_root(trace, request.channel, request.plan, spec, request.window);
+    placed = place_root(trace, std::move(pseudo), take(request.channel, MessageKind::mounts).descriptors, request.plan,
+                        spec, request.window);
     step.done();
   }
   if (!spec.hostname.empty()) kernel::set_hostname(trace, spec.hostname);

@@ -6,7 +6,6 @@
 #include "core/container/rootfs.h"
 #include "core/container/spec.h"
 #include "core/container/streams.h"
-#include "core/kernel/cgroup.h"
 #include "core/kernel/confine.h"
 
 namespace conductor {
@@ -16,11 +15,9 @@ struct InitRequest {
   Channel& channel;
   const Spec& spec;
   const RootfsPlan& plan;
-  const kernel::Cgroup& group;
   kernel::Confinement confinement;
   ChildStreams streams;
   WindowSize window;
-  bool born_in_v2 = false; // clone3 put us into the v2 group
 };
 
 // Never returns: the command is executed, or the error goes up the channel and the process exits.

@@ -12,6 +12,7 @@
 #include "core/container/streams.h"
 #include "core/container/wire.h"
 
+#include <array>
 #include <functional>
 #include <optional>
 
@@ -25,6 +26,7 @@ struct KeeperRequest {
   Streams streams; // our side
   LogWriter log;   // default: no log
   Fd listener;     // wire::listen_in(trace, run_directory, keeper_socket), made before the child; none: no attach
+  std::array<Fd, 2> held; // kept open until all is over (see Started)
   int run_directory = -1; // where the listener's socket lies, to remove it
   Local local = Local::nobody;
   bool interactive = false;

@@ -25,7 +25,7 @@ std::string absolute(const Root& root, const std::string& path) { return root.pa
 Fd overlay_by_path(const Root& root, const kernel::OverlayRequest& request)
 {
   Trace& trace = root.trace();
-  kernel::unshare_mounts(trace);
+  kernel::unshare_namespaces(trace, CLONE_NEWNS);
   kernel::make_slave(trace);
   const Fd plain = kernel::open_directory(AT_FDCWD, root.path(), O_PATH);
   const bool mapped = request.owner != 0;

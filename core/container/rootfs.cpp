@@ -21,7 +21,7 @@
 namespace conductor {
 namespace {
 
-constexpr unsigned pseudo = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+constexpr unsigned harmless = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
 // An overlay needs at least one lower layer, and an image made FROM scratch may have none.
 constexpr const char* empty_layer = "empty";
@@ -106,7 +106,7 @@ HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spe
   }
   mounts.push_back(kernel::make_dev(trace, first_id, spec.devices));
   if (plan.host_network)
-    mounts.push_back(kernel::new_file_system(trace, "sysfs", {}, pseudo | MOUNT_ATTR_RDONLY, "sys"));
+    mounts.push_back(kernel::new_file_system(trace, "sysfs", {}, harmless | MOUNT_ATTR_RDONLY, "sys"));
   for (const auto& bind : plan.binds) {
     Fd mount = kernel::clone_tree(trace, AT_FDCWD, bind.source, bind.directory);
     if (bind.map_ids && user_namespace >= 0) kernel::map_ids(trace, mount.get(), user_namespace);
@@ -138,26 +138,16 @@ public:
     kernel::attach(trace_, root_.get(), here.get(), "the new root");
   }
 
-  void dev(const Fd& proc)
+  void pseudo(PseudoMounts mounts)
   {
     place(dev_, "dev");
-    place(proc, "proc");
-    place(kernel::new_file_system(trace_, "devpts",
-                                  {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}},
-                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, "dev/pts"),
-          "dev/pts");
-    place(kernel::new_file_system(trace_, "tmpfs", {{"mode", "1777"}, {"size", "64m"}, {"source", "shm"}}, pseudo,
-                                  "dev/shm"),
-          "dev/shm");
-    place(kernel::new_file_system(trace_, "mqueue", {}, pseudo, "dev/mqueue"), "dev/mqueue");
-  }
-
-  void sys()
-  {
-    place(plan_.host_network ? take() : kernel::new_file_system(trace_, "sysfs", {}, pseudo | MOUNT_ATTR_RDONLY, "sys"),
-          "sys");
+    place(mounts.proc, "proc");
+    place(mounts.pts, "dev/pts");
+    place(mounts.shm, "dev/shm");
+    place(mounts.mqueue, "dev/mqueue");
+    place(plan_.host_network ? take() : std::move(mounts.sys), "sys");
     if (kernel::find_in_root(root_.get(), "sys/fs/cgroup", O_PATH | O_DIRECTORY))
-      place(kernel::new_file_system(trace_, "cgroup2", {}, pseudo | MOUNT_ATTR_RDONLY, "sys/fs/cgroup"),
+      place(kernel::new_file_system(trace_, "cgroup2", {}, harmless | MOUNT_ATTR_RDONLY, "sys/fs/cgroup"),
             "sys/fs/cgroup");
   }
 
@@ -185,7 +175,7 @@ public:
       if (!target) continue;
       if (hidden.how == kernel::Hide::read_only) {
         const Fd copy = kernel::clone_tree(trace_, target->get(), "", false);
-        kernel::set_attributes(trace_, copy.get(), pseudo | MOUNT_ATTR_RDONLY, false);
+        kernel::set_attributes(trace_, copy.get(), harmless | MOUNT_ATTR_RDONLY, false);
         kernel::attach(trace_, copy.get(), target->get(), hidden.path);
         continue;
       }
@@ -196,7 +186,7 @@ public:
         kernel::attach(trace_, kernel::clone_tree(trace_, null.get(), "", false).get(), target->get(), hidden.path);
       } else if (!nothing) {
         nothing = kernel::new_file_system(trace_, "tmpfs", {{"mode", "555"}, {"source", "masked"}},
-                                          pseudo | MOUNT_ATTR_RDONLY, hidden.path);
+                                          harmless | MOUNT_ATTR_RDONLY, hidden.path);
         kernel::attach(trace_, nothing.get(), target->get(), hidden.path);
       } else {
         kernel::attach(trace_, kernel::clone_tree(trace_, nothing.get(), "", false).get(), target->get(), hidden.path);
@@ -238,19 +228,29 @@ private:
 
 } // namespace
 
-PlacedRoot place_root(Trace& trace, const Channel& channel, const RootfsPlan& plan, const Spec& spec,
-                      const WindowSize& size)
+PseudoMounts make_pseudo_mounts(Trace& trace, const RootfsPlan& plan)
+{
+  const auto make = [&](const char* type, const kernel::MountOptions& options, unsigned attributes, const char* place) {
+    return kernel::new_file_system(trace, type, options, attributes, place);
+  };
+  PseudoMounts made;
+  made.proc = make("proc", {}, harmless, "proc");
+  made.pts = make("devpts", {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}},
+                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, "dev/pts");
+  made.shm = make("tmpfs", {{"mode", "1777"}, {"size", "64m"}, {"source", "shm"}}, harmless, "dev/shm");
+  made.mqueue = make("mqueue", {}, harmless, "dev/mqueue");
+  if (!plan.host_network) made.sys = make("sysfs", {}, harmless | MOUNT_ATTR_RDONLY, "sys");
+  return made;
+}
+
+PlacedRoot place_root(Trace& trace, PseudoMounts pseudo, std::vector<Fd> mounts, const RootfsPlan& plan,
+                      const Spec& spec, const WindowSize& size)
 {
   kernel::make_slave(trace);
-  // Made before the parent's mounts are awaited: it works on those at the same time.
-  const Fd proc = kernel::new_file_system(trace, "proc", {}, pseudo, "proc");
-  auto message = channel.receive();
-  if (!message || message->kind != MessageKind::mounts) throw Error{"take over the mounts: the parent is gone", EPIPE};
-  Placing placing{trace, plan, spec, std::move(message->descriptors)};
+  Placing placing{trace, plan, spec, std::move(mounts)};
   PlacedRoot placed;
   placing.root();
-  placing.dev(proc);
-  placing.sys();
+  placing.pseudo(std::move(pseudo));
   placing.binds();
   placing.hide();
   if (spec.process.terminal) placed.terminal = placing.terminal(size);

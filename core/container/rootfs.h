@@ -6,7 +6,8 @@
 // hidden, and changes into it. Both know the same plan, so the order of the descriptors is fixed by it.
 #pragma once
 
-#include "core/container/channel.h"
+#include "core/base/handle.h"
+#include "core/base/trace.h"
 #include "core/container/pty.h"
 #include "core/container/spec.h"
 #include "core/store/root.h"
@@ -43,19 +44,26 @@ RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw
 void prepare_rw(const Root& root, const RootfsPlan& plan);
 struct HostMounts {
   std::vector<Fd> handed; // to the child, in the plan's order
-  // The id-mapped clone of the root directory that the overlay was made on. Closing it waits for an RCU grace period,
-  // so that is done while the child works.
+  // The id-mapped clone of the root directory that the overlay was made on. Closing it waits for an RCU grace period.
   Fd mapped;
 };
 // Parent: all mounts of the plan. user_namespace: descriptor, -1 without one; first_id: its root on the host.
 HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spec, int user_namespace,
                        uint32_t first_id);
 
-// Child: takes what make_mounts() made and changes into the new root. The PTY when one is wanted.
+// Child: what it mounts itself in its namespaces, made while the parent still makes its part.
+struct PseudoMounts {
+  Fd proc, pts, shm, mqueue;
+  Fd sys; // not with the host's network
+};
+PseudoMounts make_pseudo_mounts(Trace& trace, const RootfsPlan& plan);
+
+// Child, in all its namespaces: takes over `mounts`, which make_mounts() made, puts everything in place and changes
+// into the new root. The PTY when one is wanted. Throws Error.
 struct PlacedRoot {
   std::optional<Pty> terminal;
 };
-PlacedRoot place_root(Trace& trace, const Channel& channel, const RootfsPlan& plan, const Spec& spec,
-                      const WindowSize& size);
+PlacedRoot place_root(Trace& trace, PseudoMounts pseudo, std::vector<Fd> mounts, const RootfsPlan& plan,
+                      const Spec& spec, const WindowSize& size);
 
 } // namespace conductor

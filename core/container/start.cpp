@@ -21,14 +21,9 @@
 namespace conductor {
 namespace {
 
-uint64_t namespaces_of(const Spec& spec)
-{
-  // The cgroup namespace is missing here: the child makes it once it has joined its groups.
-  uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
-  if (spec.user_namespace) flags |= CLONE_NEWUSER;
-  if (spec.network != NetworkMode::host) flags |= CLONE_NEWNET | CLONE_NEWUTS;
-  return flags;
-}
+// What a process must be born in. The other namespaces the child makes itself, while we mount its layers: a network
+// namespace alone takes longer than all the rest of the clone.
+uint64_t namespaces_of_birth(const Spec& spec) { return CLONE_NEWPID | (spec.user_namespace ? CLONE_NEWUSER : 0); }
 
 void allow_devices(Trace& trace, const kernel::Cgroup& group, const Spec& spec)
 {
@@ -40,14 +35,15 @@ void allow_devices(Trace& trace, const kernel::Cgroup& group, const Spec& spec)
     kernel::allow_devices_v2(trace, group.v2(), rules);
 }
 
-// Reads the channel until it falls silent, which is execve; a terminal's master comes by on the way.
-Fd await_execution(const Channel& channel, Trace& trace)
+// Reads the channel until it falls silent, which is execve; what we keep of the container comes by on the way.
+void await_execution(const Channel& channel, Trace& trace, Started& started)
 {
-  Fd terminal;
-  while (auto message = receive_relaying(channel, trace))
-    if (message->kind == MessageKind::terminal && !message->descriptors.empty())
-      terminal = std::move(message->descriptors.front());
-  return terminal;
+  while (auto message = receive_relaying(channel, trace)) {
+    if (message->descriptors.empty()) continue;
+    Fd& descriptor = message->descriptors.front();
+    if (message->kind == MessageKind::terminal) started.terminal = std::move(descriptor);
+    if (message->kind == MessageKind::namespaces) started.mount_namespace = std::move(descriptor);
+  }
 }
 
 } // namespace
@@ -64,21 +60,15 @@ Started start_container(StartRequest request)
   const RootfsPlan plan = plan_rootfs(root, spec, request.rw, request.is_volatile);
   prepare_rw(root, plan);
 
-  Step limits{trace, "make the control group", "limits and the device rule hold before the first instruction"};
   undo.push("remove the control group", [&] {
     kernel::kill_cgroup(trace, root.id(), spec.id);
     kernel::remove_cgroup(trace, root.id(), spec.id);
   });
-  const kernel::Cgroup group = kernel::Cgroup::make(
-      trace, root.id(), spec.id,
-      {.memory_bytes = spec.limits.memory_bytes, .cpus = spec.limits.cpus, .pids = spec.limits.pids});
-  allow_devices(trace, group, spec);
-  limits.done();
-
+  kernel::Cgroup group = kernel::Cgroup::make_birthplace(trace, root.id(), spec.id);
   auto [upper, lower] = Channel::pair();
   const auto settings = TraceSettings::of(trace);
   const Fd self = kernel::open_pidfd(::getpid()).value_or(Fd{});
-  auto child = kernel::clone_process(trace, {.flags = namespaces_of(spec), .cgroup_fd = group.v2()}, "PID 1");
+  auto child = kernel::clone_process(trace, {.flags = namespaces_of_birth(spec), .cgroup_fd = group.v2()}, "PID 1");
   if (!child) {
     upper.close();
     Uplink uplink{lower, settings.calls};
@@ -87,11 +77,9 @@ Started start_container(StartRequest request)
                      .channel = lower,
                      .spec = spec,
                      .plan = plan,
-                     .group = group,
                      .confinement = confinement,
                      .streams = std::move(request.streams),
-                     .window = request.window,
-                     .born_in_v2 = group.v2() >= 0};
+                     .window = request.window};
     init.confinement.death_signal = SIGKILL;
     init.confinement.parent = self.get();
     run_init(std::move(init));
@@ -100,7 +88,6 @@ Started start_container(StartRequest request)
   undo.push("end the child", [&] { started.child.kill_and_reap(); });
   lower.close();
   request.streams = ChildStreams{};
-  started.mounts = kernel::open_namespace(started.child.pid(), "mnt");
 
   Fd user_namespace;
   if (spec.user_namespace) {
@@ -109,16 +96,24 @@ Started start_container(StartRequest request)
   }
   upper.send(MessageKind::mapped);
   {
+    Step step{trace, "complete the control group", "limits and the device rule hold before the first instruction"};
+    group.complete(trace,
+                   {.memory_bytes = spec.limits.memory_bytes, .cpus = spec.limits.cpus, .pids = spec.limits.pids});
+    allow_devices(trace, group, spec);
+    upper.send(MessageKind::groups, {}, group.tasks());
+    step.done();
+  }
+  {
     Step step{trace, "mount the layers", "an overlay of the image's layers and the container's own, ids mapped"};
-    const HostMounts mounts =
-        make_mounts(root, plan, spec, user_namespace ? user_namespace.get() : -1, request.first_id);
+    HostMounts mounts = make_mounts(root, plan, spec, user_namespace ? user_namespace.get() : -1, request.first_id);
     std::vector<int> descriptors;
     descriptors.reserve(mounts.handed.size());
     for (const auto& mount : mounts.handed) descriptors.push_back(mount.get());
     upper.send(MessageKind::mounts, {}, descriptors);
+    started.mapped = std::move(mounts.mapped);
     step.done();
   }
-  started.terminal = await_execution(upper, trace);
+  await_execution(upper, trace, started);
   // Silence without a word of error is execve, unless the child was killed before it came so far.
   if (spec.process.terminal && !started.terminal)
     throw Error{"the container ended before its command was executed", ECHILD}.with_status(125);

@@ -26,9 +26,11 @@ struct StartRequest {
 struct Started {
   Child child;
   Fd terminal; // the PTY's master, with a terminal
-  // Its mount namespace. While this is open the end of PID 1 does not wait until its mounts are taken apart (an RCU
-  // grace period or three); whoever closes it last does.
-  Fd mounts;
+  // Its mount namespace and the mount that its overlay was made on. Letting go of them waits for an RCU grace period or
+  // three: the end of PID 1 when the namespace is not held here, our own way to the command when the mount is not.
+  // Whoever closes them last waits.
+  Fd mount_namespace;
+  Fd mapped;
   int64_t started_ns = 0; // CLOCK_REALTIME
 };
 

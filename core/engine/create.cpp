@@ -2,6 +2,7 @@
 #include "core/engine/engine.h"
 
 #include "core/base/error.h"
+#include "core/base/undo.h"
 #include "core/container/command.h"
 #include "core/store/journal.h"
 
@@ -69,7 +70,7 @@ Spec complete(const CreateRequest& request, const Image& image)
 
 } // namespace
 
-std::string create(Context& context, const CreateRequest& request)
+Spec create(Context& context, const CreateRequest& request)
 {
   const Images images{context.root};
   const Containers containers{context.root};
@@ -99,10 +100,13 @@ std::string create(Context& context, const CreateRequest& request)
       if (hostname_follows) spec.hostname = spec.name;
     }
   }
+  Undo undo{context.trace};
+  undo.push("remove what was created", [&] { containers.remove(spec.id, spec.name); });
   append(context.root,
          {.time_ns = spec.created_ns, .id = spec.id, .name = spec.name, .verb = "create", .outcome = "done"});
+  undo.commit();
   step.done();
-  return spec.id;
+  return spec;
 }
 
 } // namespace conductor

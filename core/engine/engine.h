@@ -33,18 +33,14 @@ struct CreateRequest {
   Spec wish;                // name empty: one is chosen
   bool has_command = false; // wish.process.args replaces the image's cmd (entrypoint stays)
 };
-// Returns the id. The image must be there.
-std::string create(Context& context, const CreateRequest& request);
+// Returns what was made of the wish, name and id included. The image must be there.
+Spec create(Context& context, const CreateRequest& request);
 
 // Starts it in the background: a keeper stays behind. Returns when the command was executed (execve succeeded).
 void start(Context& context, const std::string& id);
 
 // Starts it in the foreground with this process as its keeper and our stdin, stdout, stderr. Returns the exit status.
 int start_attached(Context& context, const std::string& id);
-
-// create and start in one: when the start fails, nothing of the container stays. Returns the exit status, 0 with
-// `detach`. id: of the new container, set before it starts.
-int run(Context& context, const CreateRequest& request, bool detach, std::string& id);
 
 struct ExecRequest {
   ProcessSpec process; // args empty: /bin/bash, else /bin/sh

@@ -120,7 +120,7 @@ std::string start_holder(Context& context, const Container& container, const Pro
       kernel::clone_process(trace, {.cgroup_fd = keepers.v2()}, session ? "the session's holder" : "the keeper");
   if (!holder) {
     upper.close();
-    keepers.join(trace, keepers.v2() < 0);
+    kernel::join_groups(trace, keepers.tasks());
     be_holder(context, container, process, id, lower, settings);
   }
   lower.close();

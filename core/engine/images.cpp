@@ -79,10 +79,10 @@ Removed remove(Context& context, const std::string& reference)
 {
   const Images images{context.root};
   const Image image = images.load(reference);
+  const auto names = images.names_of(image.id);
   const std::string normal = normal_reference(reference);
   const bool by_id = normal.starts_with("id:");
-  Removed removed{.names = by_id ? image.names : std::vector<std::string>{normal},
-                  .image_gone = by_id || image.names.size() <= 1};
+  Removed removed{.names = by_id ? names : std::vector<std::string>{normal}, .image_gone = by_id || names.size() <= 1};
   if (removed.image_gone) {
     const auto users = users_of(Containers{context.root}.list(), image.id);
     if (!users.empty())
@@ -93,7 +93,7 @@ Removed remove(Context& context, const std::string& reference)
   Step step{context.trace, "remove the image " + visible(reference),
             removed.image_gone ? "its layers stay for other images and the cache" : "it keeps its other names"};
   images.remove_name(normal);
-  note(context, by_id && !image.names.empty() ? image.names.front() : normal);
+  note(context, by_id && !names.empty() ? names.front() : normal);
   step.done();
   return removed;
 }

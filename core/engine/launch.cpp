@@ -57,7 +57,10 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
 
   Started started = start_container(std::move(request));
   if (started.terminal) ours.master = std::move(started.terminal);
-  undo.push("end the container", [&] { started.child.kill_and_reap(); });
+  undo.push("end the container", [&] {
+    started.child.kill_and_reap();
+    tear_down(root, pool, spec.id, first_id);
+  });
 
   Status status;
   status.state = State::running;
@@ -68,6 +71,7 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   status.keeper_start = kernel::start_time(status.keeper).value_or(0);
   status.first_id = first_id;
   status.started_ns = started.started_ns;
+  undo.push("record that it does not run", [&] { containers.save_status(spec.id, container.status); });
   containers.save_status(spec.id, status);
   append(root, {.time_ns = started.started_ns, .id = spec.id, .name = spec.name, .verb = "start", .outcome = "done"});
   undo.commit();
@@ -78,11 +82,11 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
                        .streams = std::move(ours),
                        .log = std::move(log),
                        .listener = std::move(listener),
+                       .held = {{std::move(started.mount_namespace), std::move(started.mapped)}},
                        .run_directory = run_directory.release(),
                        .local = local,
                        .interactive = spec.process.interactive,
-                       .on_exit = [&context, id = spec.id, mounts = std::make_shared<Fd>(std::move(started.mounts))](
-                                      const ExitStatus& exit) { finish(context, id, exit, {}); }};
+                       .on_exit = [&context, id = spec.id](const ExitStatus& exit) { finish(context, id, exit, {}); }};
 }
 
 Status finish(const Context& context, const std::string& id, const std::optional<ExitStatus>& exit,

@@ -73,7 +73,7 @@ void start(Context& context, const std::string& id)
   auto keeper = kernel::clone_process(trace, {.cgroup_fd = keepers.v2()}, "the keeper");
   if (!keeper) {
     upper.close();
-    keepers.join(trace, keepers.v2() < 0);
+    kernel::join_groups(trace, keepers.tasks());
     be_keeper(context, id, lower, lock, settings);
   }
   lower.close();
@@ -110,20 +110,6 @@ int start_attached(Context& context, const std::string& id)
     throw error.within(fmt::format("cannot start '{}'", before.spec.name))
         .with_status(error.status() == 1 ? 125 : error.status());
   }
-}
-
-int run(Context& context, const CreateRequest& request, bool detach, std::string& id)
-{
-  id = create(context, request);
-  Undo undo{context.trace};
-  undo.push("remove the container that did not start", [&] { remove(context, id, true); });
-  int status = 0;
-  if (detach)
-    start(context, id);
-  else
-    status = start_attached(context, id);
-  undo.commit();
-  return status;
 }
 
 namespace {

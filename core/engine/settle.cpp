@@ -10,6 +10,7 @@
 #include <chrono>
 
 #include <poll.h>
+#include <unistd.h>
 
 namespace conductor {
 namespace {
@@ -18,9 +19,12 @@ bool is_active(const Status& status) { return status.state == State::running || 
 
 bool this_boot(const Status& status) { return status.boot_id == kernel::boot_id(); }
 
+// A process that comes here keeps nothing itself: a run in the foreground does when it failed, and would wait for
+// itself.
 bool has_keeper(const Status& status)
 {
-  return is_active(status) && this_boot(status) && kernel::is_alive(status.keeper, status.keeper_start);
+  return is_active(status) && this_boot(status) && status.keeper != ::getpid() &&
+         kernel::is_alive(status.keeper, status.keeper_start);
 }
 
 // A PID 1 without its keeper is dying: the kernel has sent it SIGKILL, and only takes its time.

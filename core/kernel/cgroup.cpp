@@ -8,7 +8,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cmath>
 #include <csignal>
 #include <set>
 
@@ -112,34 +111,47 @@ std::string cgroup_path(std::string_view root_id, std::string_view leaf)
 
 Cgroup Cgroup::make(Trace& trace, std::string_view root_id, std::string_view leaf, const CgroupLimits& limits)
 {
+  Cgroup group = make_birthplace(trace, root_id, leaf);
+  group.complete(trace, limits);
+  return group;
+}
+
+Cgroup Cgroup::make_birthplace(Trace& trace, std::string_view root_id, std::string_view leaf)
+{
   const CgroupHost& host = cgroup_host();
   if (host.v2.empty() && host.v1_controllers.empty())
     throw Error{"find the control groups of this host below /sys/fs/cgroup", ENOENT,
                 "mount -t cgroup2 cgroup2 /sys/fs/cgroup"};
-  const std::string path = cgroup_path(root_id, leaf);
   Cgroup group;
+  group.path_ = cgroup_path(root_id, leaf);
   if (!host.v2.empty()) {
-    make_group(trace, host.v2, path, host.v2_has_controllers);
-    group.v2_ = open_directory(AT_FDCWD, host.v2 + "/" + path);
+    make_group(trace, host.v2, group.path_, host.v2_has_controllers);
+    group.v2_ = open_directory(AT_FDCWD, host.v2 + "/" + group.path_);
   }
+  return group;
+}
+
+void Cgroup::complete(Trace& trace, const CgroupLimits& limits)
+{
+  const CgroupHost& host = cgroup_host();
   for (const auto& [controller, hierarchy] : host.v1_controllers) {
     const bool wanted = std::find(always.begin(), always.end(), controller) != always.end() ||
                         (controller == "cpu" && limits.cpus.has_value());
     if (!wanted) continue;
-    make_group(trace, hierarchy, path, false);
-    Fd directory = open_directory(AT_FDCWD, hierarchy + "/" + path);
-    group.v1_.push_back({controller, std::move(directory), Fd{}});
+    make_group(trace, hierarchy, path_, false);
+    Fd directory = open_directory(AT_FDCWD, hierarchy + "/" + path_);
+    v1_.push_back({controller, std::move(directory), Fd{}});
   }
   const auto set = [&](const char* controller, const char* option, const char* v1_file, const char* v2_file,
                        const std::string& v1_value, const std::string& v2_value) {
-    if (const int directory = group.v1(controller); directory >= 0)
+    if (const int directory = v1(controller); directory >= 0)
       write_value(trace, directory, v1_file, v1_value);
-    else if (host.v2_has_controllers && exists(group.v2(), v2_file))
-      write_value(trace, group.v2(), v2_file, v2_value);
+    else if (host.v2_has_controllers && exists(v2(), v2_file))
+      write_value(trace, v2(), v2_file, v2_value);
     else
       throw Error{missing_controller(controller, option), ENOENT};
   };
-  group.open_tasks();
+  open_tasks();
   if (limits.memory_bytes) {
     const std::string bytes = std::to_string(*limits.memory_bytes);
     set("memory", "--memory", "memory.limit_in_bytes", "memory.max", bytes, bytes);
@@ -150,17 +162,16 @@ Cgroup Cgroup::make(Trace& trace, std::string_view root_id, std::string_view lea
   }
   if (limits.cpus) {
     // The kernel refuses a quota below 1 ms; the period is the one everybody uses.
-    const long quota = std::max(1000L, std::lround(*limits.cpus * 100'000));
+    const long quota = std::max(1000L, static_cast<long>(*limits.cpus * 100'000 + 0.5));
     set("cpu", "--cpus", "cpu.cfs_quota_us", "cpu.max", std::to_string(quota), fmt::format("{} 100000", quota));
   }
-  return group;
 }
 
 Cgroup Cgroup::open(std::string_view root_id, std::string_view leaf)
 {
   const CgroupHost& host = cgroup_host();
-  const std::string path = cgroup_path(root_id, leaf);
   Cgroup group;
+  const std::string& path = group.path_ = cgroup_path(root_id, leaf);
   if (!host.v2.empty()) group.v2_ = open_directory(AT_FDCWD, host.v2 + "/" + path);
   for (const auto& [controller, hierarchy] : host.v1_controllers)
     if (auto directory = find_directory(AT_FDCWD, hierarchy + "/" + path))
@@ -184,19 +195,25 @@ void Cgroup::open_tasks()
   }
 }
 
-void Cgroup::join(Trace& trace, bool v2_too) const
+std::vector<int> Cgroup::tasks() const
 {
-  for (const auto& each : v1_) {
-    const auto shown = [&] { return path_of(each.tasks.get()); };
+  std::vector<int> files;
+  for (const auto& each : v1_) files.push_back(each.tasks.get());
+  return files;
+}
+
+void join_groups(Trace& trace, const std::vector<int>& tasks)
+{
+  for (const int file : tasks) {
+    const auto shown = [&] { return path_of(file); };
     const auto result = perform(
         trace, "write",
         [&] {
           return CallText{fmt::format("write(\"{}\", \"0\")", shown()), fmt::format("echo 0 > {}", shown())};
         },
-        [&] { return ::write(each.tasks.get(), "0", 1); });
+        [&] { return ::write(file, "0", 1); });
     if (result.failed()) throw Error{fmt::format("join the group {}", shown()), result.error};
   }
-  if (v2_too && v2_) write_value(trace, v2_.get(), "cgroup.procs", "0");
 }
 
 void kill_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf)

@@ -45,6 +45,10 @@ public:
   // Makes the group in every hierarchy that is needed (gone already is no error, there already neither).
   // Throws Error when the host lacks a controller that a limit asks for.
   static Cgroup make(Trace& trace, std::string_view root_id, std::string_view leaf, const CgroupLimits& limits);
+  // The same in two halves, for a start that makes the v1 groups while the child is born: first the v2 group alone,
+  // where the host has v2; complete() does the rest.
+  static Cgroup make_birthplace(Trace& trace, std::string_view root_id, std::string_view leaf);
+  void complete(Trace& trace, const CgroupLimits& limits);
   // The group of something that runs. Throws Error when it is not there.
   static Cgroup open(std::string_view root_id, std::string_view leaf);
 
@@ -52,9 +56,8 @@ public:
   int v2() const { return v2_.get(); }
   // Directory of the v1 group of `controller`, -1 when it is not used.
   int v1(std::string_view controller) const;
-  // Called in the child: joins the v1 groups, and the v2 one when clone3 did not. One write of "0" each: the
-  // thread-wise files do not take the lock that makes cgroup.procs wait for an RCU grace period.
-  void join(Trace& trace, bool v2_too) const;
+  // What join_groups() takes: a file of each v1 group. The v2 group is joined at birth (CLONE_INTO_CGROUP).
+  std::vector<int> tasks() const;
 
 private:
   void open_tasks();
@@ -63,9 +66,14 @@ private:
     Fd directory;
     Fd tasks; // opened by the maker, whose rights count at the write, not the child's (cgroups(7), 5.16)
   };
+  std::string path_; // below each hierarchy
   Fd v2_;
   std::vector<Joined> v1_;
 };
+
+// Called in the child: joins the groups of these tasks files. One write of "0" each: the thread-wise files do not take
+// the lock that makes cgroup.procs wait for an RCU grace period. Throws Error.
+void join_groups(Trace& trace, const std::vector<int>& tasks);
 
 // SIGKILL to everything in the group (cgroup.kill; by pids where the kernel has none). Gone already is success.
 void kill_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf);

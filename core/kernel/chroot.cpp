@@ -53,7 +53,7 @@ void leave_chroot(Trace& trace)
   char working_directory[4096];
   if (::getcwd(working_directory, sizeof working_directory) == nullptr)
     throw Error{"find the working directory", errno};
-  unshare_mounts(trace);
+  unshare_namespaces(trace, CLONE_NEWNS);
   const Fd tree = clone_tree(trace, AT_FDCWD, "/", true);
   // Joining the namespace that we are in does one thing: it makes its root ours (setns(2)).
   const auto self = open_pidfd(::getpid());

@@ -41,25 +41,20 @@ void write_id_maps(Trace& trace, pid_t pid, uint32_t first, uint32_t count)
     write_value(trace, AT_FDCWD, fmt::format("/proc/{}/{}", pid, file), line);
 }
 
-Fd open_namespace(pid_t pid, const char* name)
+namespace {
+
+Fd open_namespace_of(const std::string& process, const char* name)
 {
-  const std::string path = fmt::format("/proc/{}/ns/{}", pid, name);
+  const std::string path = fmt::format("/proc/{}/ns/{}", process, name);
   Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (!fd) throw Error{"open " + path, errno};
   return fd;
 }
 
-void unshare_cgroup(Trace& trace)
-{
-  simple(trace, "unshare", "unshare(CLONE_NEWCGROUP)", "unshare --cgroup", "make a cgroup namespace",
-         [] { return ::unshare(CLONE_NEWCGROUP); });
-}
+} // namespace
 
-void unshare_mounts(Trace& trace)
-{
-  simple(trace, "unshare", "unshare(CLONE_NEWNS)", "unshare --mount", "make a mount namespace",
-         [] { return ::unshare(CLONE_NEWNS); });
-}
+Fd open_namespace(pid_t pid, const char* name) { return open_namespace_of(std::to_string(pid), name); }
+Fd open_own_namespace(const char* name) { return open_namespace_of("self", name); }
 
 void become_root(Trace& trace)
 {

@@ -16,11 +16,9 @@ namespace conductor::kernel {
 void write_id_maps(Trace& trace, pid_t pid, uint32_t first, uint32_t count);
 // A descriptor of one of the namespaces of a process ("user", "mnt", "net" ...). Throws Error.
 Fd open_namespace(pid_t pid, const char* name);
+// The same of the caller, who may be in a PID namespace that /proc does not belong to.
+Fd open_own_namespace(const char* name);
 
-// unshare(CLONE_NEWCGROUP): what /proc/self/cgroup shows from here on begins at the present groups.
-void unshare_cgroup(Trace& trace);
-// unshare(CLONE_NEWNS) for a program of ours that mounts something only it shall see.
-void unshare_mounts(Trace& trace);
 // setgroups([]), setresgid(0), setresuid(0): the mapped root.
 void become_root(Trace& trace);
 void set_hostname(Trace& trace, const std::string& name);

@@ -41,6 +41,8 @@ constexpr std::array<FlagName, 8> namespace_flags{{
     {CLONE_INTO_CGROUP, "CLONE_INTO_CGROUP", ""},
 }};
 
+constexpr const char* limits_hint = "see /proc/sys/user/max_*_namespaces";
+
 std::string names_of(uint64_t flags, bool as_options)
 {
   std::string text;
@@ -85,7 +87,7 @@ std::optional<Child> clone_process(Trace& trace, const CloneRequest& request, co
   if (child) return std::nullopt;
   if (result.failed()) {
     std::string hint;
-    if (result.error == ENOSPC || result.error == EUSERS) hint = "see /proc/sys/user/max_*_namespaces";
+    if (result.error == ENOSPC || result.error == EUSERS) hint = limits_hint;
     if (result.error == EPERM && (request.flags & CLONE_NEWUSER) != 0)
       hint = "this kernel may forbid user namespaces; --userns host does without";
     throw Error{fmt::format("clone {}", what), result.error, hint};
@@ -93,6 +95,19 @@ std::optional<Child> clone_process(Trace& trace, const CloneRequest& request, co
   if (result.skipped) throw Error{fmt::format("clone {}: skipped at the gate", what), ECANCELED};
   trace.reserve_ids();
   return Child{static_cast<pid_t>(result.value), Fd{pidfd}};
+}
+
+void unshare_namespaces(Trace& trace, uint64_t flags)
+{
+  const auto result = perform(
+      trace, "unshare",
+      [&] {
+        return CallText{fmt::format("unshare({})", names_of(flags, false)),
+                        fmt::format("unshare {}", names_of(flags, true))};
+      },
+      [&] { return ::unshare(static_cast<int>(flags)); });
+  if (result.failed())
+    throw Error{"make namespaces", result.error, result.error == ENOSPC || result.error == EUSERS ? limits_hint : ""};
 }
 
 void enter_namespaces(Trace& trace, int fd, int nstype, const std::string& by_hand)

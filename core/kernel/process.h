@@ -19,6 +19,8 @@ struct CloneRequest {
 // clone3(2) with CLONE_PIDFD and SIGCHLD, address space copied. In the child: returns nothing. Throws Error.
 std::optional<Child> clone_process(Trace& trace, const CloneRequest& request, const char* what);
 
+// unshare(2): fresh namespaces of these kinds for the caller. `flags`: CLONE_NEW*. Throws Error.
+void unshare_namespaces(Trace& trace, uint64_t flags);
 // setns(2) on a pidfd or a namespace descriptor. `nstype`: CLONE_NEW* flags. Throws Error.
 void enter_namespaces(Trace& trace, int fd, int nstype, const std::string& by_hand);
 

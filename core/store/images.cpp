@@ -18,6 +18,7 @@ namespace {
 
 constexpr const char* ids_directory = "images/id";
 constexpr const char* names_directory = "images/name";
+constexpr std::string_view id_mark = "id:";
 
 std::string id_path(std::string_view id) { return std::string{ids_directory} + "/" + std::string{id}; }
 std::string name_path(std::string_view reference)
@@ -91,6 +92,13 @@ std::optional<std::string> complete_id(const Root& root, std::string_view digits
   return found;
 }
 
+// The id that a normal reference means, by name or by id; none when there is none.
+std::optional<std::string> id_of(const Root& root, const std::string& reference)
+{
+  return reference.starts_with(id_mark) ? complete_id(root, std::string_view{reference}.substr(id_mark.size()))
+                                        : id_of_name(root, reference);
+}
+
 // Points a name at an image. The one it pointed at before goes when that was its last name. Needs the names' lock.
 void point(const Root& root, const std::string& id, const std::string& reference)
 {
@@ -136,10 +144,24 @@ std::vector<Image> Images::list() const
 std::optional<Image> Images::find(std::string_view text) const
 {
   const std::string reference = normal_reference(text);
-  const auto id = reference.starts_with("id:") ? complete_id(root_, std::string_view{reference}.substr(3))
-                                               : id_of_name(root_, reference);
+  const auto id = id_of(root_, reference);
   if (!id) return std::nullopt;
+  if (!reference.starts_with(id_mark)) return read_image(root_, *id, {{reference, *id}});
   return read_image(root_, *id, all_names(root_));
+}
+
+bool Images::exists(std::string_view reference) const
+{
+  const auto id = id_of(root_, normal_reference(reference));
+  return id && kernel::exists(root_.dir(), id_path(*id));
+}
+
+std::vector<std::string> Images::names_of(const std::string& id) const
+{
+  std::vector<std::string> names;
+  for (auto& [name, points_at] : all_names(root_))
+    if (points_at == id) names.push_back(std::move(name));
+  return names;
 }
 
 Image Images::load(std::string_view reference) const
@@ -176,8 +198,8 @@ void Images::remove_name(const std::string& text) const
   const std::string reference = normal_reference(text);
   make_directories(root_);
   const Lock lock = lock_names(root_, "rmi");
-  const bool by_id = reference.starts_with("id:");
-  const auto id = by_id ? complete_id(root_, std::string_view{reference}.substr(3)) : id_of_name(root_, reference);
+  const bool by_id = reference.starts_with(id_mark);
+  const auto id = id_of(root_, reference);
   bool named = false;
   for (const auto& [name, points_at] : all_names(root_)) {
     if (name == reference || (by_id && points_at == id))

@@ -29,7 +29,7 @@ struct Image {
   ImageConfig config;
   std::string base;               // the reference FROM named
   int64_t created_ns = 0;         // CLOCK_REALTIME
-  std::vector<std::string> names; // references: "web:latest"
+  std::vector<std::string> names; // references: "web:latest"; of find() by a name, that one
 };
 
 struct Layer {
@@ -47,7 +47,10 @@ public:
   std::vector<Image> list() const;
   // A reference ("web", "web:latest", "id:HEX") to an image of this root; none when there is none.
   std::optional<Image> find(std::string_view reference) const;
-  // The same, Error with the nearest name as hint.
+  bool exists(std::string_view reference) const;
+  // Every name of an image. Looks at all names there are; what is above does not when it is asked by name.
+  std::vector<std::string> names_of(const std::string& id) const;
+  // As find(), Error with the nearest name as hint.
   Image load(std::string_view reference) const;
   // Stores the image (same id already there: kept) and points `reference` at it. An image whose last name that was
   // goes.

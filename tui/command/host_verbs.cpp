@@ -92,7 +92,7 @@ int run_demo(Invocation& invocation)
       request.wish.process.workdir = "";
       request.wish.stop_signal = "SIGKILL"; // a shell in a loop would only make the user wait
       request.wish.limits.memory_bytes = 64 << 20;
-      id = create(context, request);
+      id = create(context, request).id;
     }
     const bool runs = settle(context, *id).status.state == State::running;
     if (!runs) start(context, *id);

@@ -22,7 +22,7 @@ std::string name_and_id(const std::string& name, const std::string& id)
 }
 
 // Makes the container; its id. What can be refused is refused before an image is got, since that may take long.
-std::string create_container(Invocation& invocation)
+Spec create_container(Invocation& invocation)
 {
   CreateRequest request = create_request(invocation);
   if (!request.wish.name.empty() || invocation.names().size() > 1) {
@@ -41,7 +41,7 @@ std::string create_container(Invocation& invocation)
 void require_image(Invocation& invocation, const std::string& reference)
 {
   const Images images{invocation.root()};
-  if (images.find(reference)) return;
+  if (images.exists(reference)) return;
   const auto pull = invocation.value("pull");
   const bool never = pull && parse_choice(*pull, "--pull", "missing|never") == "never";
   if (never || reference.starts_with("id:")) {
@@ -55,32 +55,30 @@ void require_image(Invocation& invocation, const std::string& reference)
 
 int run_create(Invocation& invocation)
 {
-  const std::string id = create_container(invocation);
-  const std::string name = Containers{invocation.root()}.load(id).spec.name;
-  invocation.print(name + "\n");
-  invocation.result(name_and_id(name, id));
+  const Spec made = create_container(invocation);
+  invocation.print(made.name + "\n");
+  invocation.result(name_and_id(made.name, made.id));
   return 0;
 }
 
 int run_run(Invocation& invocation)
 {
-  const std::string id = create_container(invocation);
+  const Spec made = create_container(invocation);
   Context& context = invocation.context();
   Undo undo{invocation.trace()};
-  undo.push("remove the container", [&] { remove(context, id, true); });
-  const std::string name = Containers{invocation.root()}.load(id).spec.name;
+  undo.push("remove the container", [&] { remove(context, made.id, true); });
   int status = 0;
   if (invocation.has("detach")) {
-    start(context, id);
-    invocation.print(name + "\n");
+    start(context, made.id);
+    invocation.print(made.name + "\n");
   } else {
-    status = start_attached(context, id);
+    status = start_attached(context, made.id);
   }
   undo.commit();
   if (invocation.has("detach"))
-    invocation.result(name_and_id(name, id));
+    invocation.result(name_and_id(made.name, made.id));
   else
-    invocation.trace().result(Json{{"name", name}, {"id", id}, {"exit_code", status}}.dump());
+    invocation.trace().result(Json{{"name", made.name}, {"id", made.id}, {"exit_code", status}}.dump());
   return status;
 }
 
