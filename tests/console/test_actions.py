@@ -101,12 +101,11 @@ def test_the_run_form_makes_a_container(conductor):
 
 
 def offer_of(screen, label):
-    """What the form's field offers behind what is typed: (typed, offered), told apart by their colours."""
-    row, column = screen.wait_for_text(">" + label)
-    column = screen.lines[row].index(">") + 13
-    cells = [screen.cell(row, x) for x in range(column, column + 20)]
-    faint = [cell.data for cell in cells if cell.fg == "8a8a8a"]
-    return "".join(cell.data for cell in cells if cell.fg == "ffffff").strip(), "".join(faint).split()
+    """What stands in the form's field: (typed, words that are offered behind it), told apart by their colours."""
+    row, _ = screen.wait_for_text(">" + label)
+    field = [cell for x in range(screen.display.columns) if (cell := screen.cell(row, x)).bg == "303030"]
+    typed, offered = ("".join(cell.data if cell.fg == colour else " " for cell in field) for colour in ("ffffff", "8a8a8a"))
+    return typed.strip(), offered.split()
 
 
 def test_what_a_form_offers_does_not_look_typed(conductor):
@@ -114,10 +113,10 @@ def test_what_a_form_offers_does_not_look_typed(conductor):
     screen.wait_for_text("IMAGES 1")
     screen.press("r")
     screen.wait_for_text("RUN A CONTAINER")
-    screen.wait_for(lambda: offer_of(screen, "image") == ("", ["box", "Right"]))
+    screen.wait_for(lambda: offer_of(screen, "image") == ("", ["box", "(Right)"]))
     assert screen.find("$ conductor run '' -d")
     screen.press("b")
-    screen.wait_for(lambda: offer_of(screen, "image") == ("b", ["ox", "Tab"]))
+    screen.wait_for(lambda: offer_of(screen, "image") == ("b", ["ox", "(Tab)"]))
     screen.press("Tab")
     screen.wait_for(lambda: offer_of(screen, "image") == ("box", []))
     screen.press("C-u", "Right")
@@ -128,12 +127,61 @@ def test_without_colours_an_offer_stands_in_brackets(conductor):
     conductor.busybox_image()
     screen = open_console(conductor, rows=24, columns=80, env={"NO_COLOR": "1"})
     screen.press("r")
-    screen.wait_for_text("[box]  Right")
+    screen.wait_for_text("[box]  (Right)")
     screen.press("b")
-    screen.wait_for_text("b[ox]  Tab")
+    screen.wait_for_text("b[ox]  (Tab)")
     screen.press("Tab")
     screen.wait_until_gone("[ox]")
     screen.wait_for_text("$ conductor run box -d")
+
+
+def next_field(screen):
+    """Goes to the next field of a form; its label."""
+    def current():
+        return next(line.split(">")[1].split()[0] for line in screen.lines if "│ >" in line)
+    before = current()
+    screen.press("Down")
+    screen.wait_for(lambda: current() != before)
+    return current()
+
+
+def test_the_run_form_offers_what_the_command_line_can(conductor):
+    screen = started(conductor)
+    screen.wait_for_text("IMAGES 1")
+    screen.press("r")
+    screen.wait_for_text("RUN A CONTAINER")
+    screen.send("box")
+    typed = {"name": "full", "command": "sleep 1000", "memory": "64M", "env": "A=1 B='x y'", "tmpfs": "/t", "label": "team=red",
+             "volume": "/usr/share:/host:ro", "cap-drop": "ALL", "hostname": "inner"}
+    while (label := next_field(screen)) != "image":
+        screen.send(typed.pop(label, ""))
+        if label in ("read-only", "rm"):
+            screen.press("Space")
+    assert not typed, typed
+    screen.wait_for_text("--label team=red")
+    screen.press("Enter")
+    screen.wait_for_text("ok  run box as full")
+    inspected = conductor.json("inspect", "full")["spec"]
+    assert inspected["hostname"] == "inner" and dict(inspected["labels"]) == {"team": "red"} and inspected["read_only"]
+    assert inspected["auto_remove"] and inspected["tmpfs"] == ["/t"]
+    assert inspected["limits"]["memory_bytes"] == 64 << 20
+    assert conductor.ok("exec", "full", "--", "/bin/sh", "-c", "echo $A$B; ls -d /host/doc; hostname") == "1x y\n/host/doc\ninner\n"
+
+
+def test_the_run_form_says_what_the_engine_would_refuse(conductor):
+    screen = open_console(conductor, rows=24, columns=80)
+    screen.press("r")
+    screen.wait_for_text("RUN A CONTAINER")
+    screen.wait_for_text("more below")
+    screen.send("busybox")
+    while next_field(screen) != "cap-add":
+        pass
+    screen.wait_for_text("more above")
+    screen.send("NET_ADMIM")
+    screen.wait_for_text("no capability is named 'NET_ADMIM'")
+    screen.press("Enter")
+    screen.wait_until_quiet(0.1)
+    assert screen.find("RUN A CONTAINER") and conductor.json("ps", "-a") == []
 
 
 def test_the_build_form_shows_its_steps(conductor):

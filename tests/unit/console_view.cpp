@@ -1,10 +1,14 @@
 // The view: figures as people read them, rows in order, columns that fit.
+#include "tui/command/verbs.h"
 #include "tui/console/form.h"
 #include "tui/console/job.h"
 #include "tui/console/pane_text.h"
 #include "tui/console/view.h"
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
 
 using namespace conductor;
 using namespace conductor::console;
@@ -146,31 +150,90 @@ TEST(ConsoleForm, WordsAreSplitAsAShellDoes)
   EXPECT_TRUE(split_words("  ")->empty());
 }
 
+namespace {
+
+FormWorld an_empty_world() { return {}; }
+
+// The values of a form with some of them typed.
+std::vector<std::string> typed(const std::vector<Field>& fields, const std::map<std::string, std::string>& wanted)
+{
+  std::vector<std::string> values;
+  for (const auto& field : fields) {
+    const auto found = wanted.find(field.label);
+    values.push_back(found == wanted.end() ? field.value : found->second);
+  }
+  return values;
+}
+
+const Field& field_called(const std::vector<Field>& fields, std::string_view label)
+{
+  return *std::find_if(fields.begin(), fields.end(), [&](const auto& field) { return field.label == label; });
+}
+
+} // namespace
+
 TEST(ConsoleForm, TheRunFormIsACommandLine)
 {
-  EXPECT_EQ(command_line(run_arguments(
-                {"box", "web", "sh -c 'echo hi'", "yes", "256M", "0.5", "64", "/srv:/data:ro", "A=1 B='x y'"})),
-            "conductor run box web -d -t --memory 256M --cpus 0.5 --pids 64 -v /srv:/data:ro --env A=1 --env 'B=x y' "
-            "-- sh -c 'echo hi'");
-  EXPECT_EQ(command_line(run_arguments({"box", "", "", "no", "", "", "", "", ""})), "conductor run box -d");
+  const auto fields = run_fields(an_empty_world);
+  EXPECT_EQ(command_line(run_arguments(typed(fields, {{"image", "box"},
+                                                      {"name", "web"},
+                                                      {"command", "sh -c 'echo hi'"},
+                                                      {"memory", "256M"},
+                                                      {"cpus", "0.5"},
+                                                      {"pids", "64"},
+                                                      {"rm", "yes"},
+                                                      {"volume", "/srv:/data:ro"},
+                                                      {"env", "A=1 B='x y'"},
+                                                      {"cap-drop", "NET_RAW"},
+                                                      {"network", "host"}}))),
+            "conductor run box web -d -t --rm --memory 256M --cpus 0.5 --pids 64 --volume /srv:/data:ro --env A=1 "
+            "--env 'B=x y' --cap-drop NET_RAW --network host -- sh -c 'echo hi'");
+  EXPECT_EQ(command_line(run_arguments(typed(fields, {{"image", "box"}, {"tty", "no"}}))), "conductor run box -d");
 }
 
 TEST(ConsoleForm, TheBuildFormIsACommandLine)
 {
-  EXPECT_EQ(command_line(build_arguments({"web", "/src/Conductorfile", "A=1", "base", "yes"})),
+  EXPECT_EQ(command_line(build_arguments(typed(build_fields(an_empty_world), {{"name", "web"},
+                                                                              {"file", "/src/Conductorfile"},
+                                                                              {"build-arg", "A=1"},
+                                                                              {"target", "base"},
+                                                                              {"no-cache", "yes"}}))),
             "conductor build web /src/Conductorfile --build-arg A=1 --target base --no-cache");
+}
+
+TEST(ConsoleForm, EveryOptionOfTheVerbHasAField)
+{
+  for (const auto& [verb, fields] :
+       {std::pair{"run", run_fields(an_empty_world)}, {"build", build_fields(an_empty_world)}})
+    for (const auto& option : command::find_verb(verb)->options) {
+      const auto found =
+          std::count_if(fields.begin(), fields.end(), [&](const auto& field) { return field.label == option.name; });
+      EXPECT_EQ(found, option.name == "detach" || option.name == "interactive" ? 0 : 1) << option.name;
+    }
 }
 
 TEST(ConsoleForm, FieldsComplainInWords)
 {
-  const auto fields = run_fields({.images = {"box"}, .containers = {"web"}});
-  EXPECT_EQ(fields[1].check("web"), "a container is called that already");
-  EXPECT_NE(fields[1].check("Web"), "");
-  EXPECT_EQ(fields[1].check("api"), "");
-  EXPECT_NE(fields[4].check("lots"), "");
-  EXPECT_EQ(fields[4].check("256M"), "");
-  EXPECT_NE(fields[7].check("/nosuchdirectory:/data"), "");
-  EXPECT_EQ(fields[0].complete("b"), std::vector<std::string>{"box"});
+  const auto fields = run_fields([] { return FormWorld{.images = {"box"}, .containers = {"web"}}; });
+  const auto said = [&](const char* label, const char* text) { return field_called(fields, label).check(text); };
+  EXPECT_EQ(said("name", "web"), "a container is called that already");
+  EXPECT_NE(said("name", "Web"), "");
+  EXPECT_EQ(said("name", "api"), "");
+  EXPECT_EQ(said("memory", "lots"), "'lots' is not understood (as in 256M, 1G or 4096)");
+  EXPECT_NE(said("memory", "1"), "") << "too small";
+  EXPECT_EQ(said("memory", "256M"), "");
+  EXPECT_NE(said("volume", "/nosuchdirectory:/data"), "");
+  EXPECT_NE(said("volume", "/tmp"), "");
+  EXPECT_EQ(said("volume", "/tmp:/data '/usr:/a b:ro'"), "");
+  EXPECT_NE(said("env", "=1"), "");
+  EXPECT_EQ(said("env", "A=1 B='x y'"), "");
+  EXPECT_NE(said("cap-add", "NET_ADMIM"), "");
+  EXPECT_NE(said("tmpfs", "run"), "");
+  EXPECT_NE(said("ulimit", "nofile"), "");
+  EXPECT_EQ(said("ulimit", "nofile=1024"), "");
+  EXPECT_EQ(field_called(fields, "image").complete("b"), std::vector<std::string>{"box"});
+  EXPECT_EQ(field_called(fields, "userns").choices, (std::vector<std::string>{"", "auto", "host"}));
+  EXPECT_NE(field_called(build_fields(an_empty_world), "build-arg").check("A"), "");
 }
 
 TEST(ConsoleText, StaysAtNowUntilScrolledAndShowsControls)

@@ -2,6 +2,7 @@
 #include "tui/command/wish.h"
 
 #include "core/base/error.h"
+#include "core/container/command.h"
 #include "tui/command/values.h"
 
 #include <unistd.h>
@@ -84,6 +85,24 @@ CreateRequest create_request(const Invocation& invocation)
   const auto signal = invocation.value("stop-signal");
   wish.stop_signal = signal ? signal_name(parse_signal(*signal, "--stop-signal")) : "";
   return {.image = given.names[0], .wish = std::move(wish), .has_command = given.has_command};
+}
+
+void check_wish(const std::vector<std::string>& words)
+{
+  std::vector<const char*> argv;
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  Arguments arguments;
+  parse(argv, arguments);
+  const Program program;
+  Trace trace;
+  const Invocation invocation{program, arguments, nullptr, trace};
+  Spec spec = create_request(invocation).wish;
+  // What the image or the engine would add.
+  if (spec.name.empty()) spec.name = "name";
+  if (spec.hostname.empty()) spec.hostname = spec.name;
+  if (spec.process.workdir.empty()) spec.process.workdir = "/";
+  check_spec(spec);
+  plan_confinement(spec);
 }
 
 } // namespace conductor::command

@@ -439,7 +439,7 @@ FormWorld App::form_world() const
 
 void App::do_build(const Action&, const Key&)
 {
-  auto fields = build_fields(form_world());
+  auto fields = build_fields([this] { return form_world(); });
   const auto& last = last_values_["build"];
   for (std::size_t i = 0; i < std::min(last.size(), fields.size()); ++i) fields[i].value = last[i];
   overlays_.push_back(
@@ -459,7 +459,7 @@ void App::do_build(const Action&, const Key&)
 
 void App::do_run(const Action&, const Key&)
 {
-  auto fields = run_fields(form_world());
+  auto fields = run_fields([this] { return form_world(); });
   const auto& last = last_values_["run"];
   // The name is taken by the container that it was given to.
   for (std::size_t i = 0; i < std::min(last.size(), fields.size()); ++i)

@@ -10,6 +10,14 @@ using Named = terminal::Key;
 
 namespace {
 
+// The key that does something here, fainter than what is typed.
+void draw_mark(Canvas field, const Theme& theme, int column, std::string_view key)
+{
+  const std::string text = "(" + std::string{key} + ")";
+  if (column + 2 + text_width(text) <= field.columns())
+    field.print(0, column + 2, text, theme.style(Role::input, Role::muted));
+}
+
 // What a field could become, behind what is typed: fainter, and the key that takes it. Where a theme tells nothing by
 // colour it stands in brackets.
 void draw_offer(Canvas field, const Theme& theme, int typed, std::string_view offer, std::string_view key)
@@ -19,8 +27,19 @@ void draw_offer(Canvas field, const Theme& theme, int typed, std::string_view of
   int x = field.print(0, typed, brackets ? "[" : "", style);
   x = field.print(0, x, offer, style);
   x = field.print(0, x, brackets ? "]" : "", style);
-  const std::string mark = "  " + std::string{key};
-  if (x + text_width(mark) <= field.columns()) field.print(0, x, mark, style);
+  draw_mark(field, theme, x, key);
+}
+
+// A text in as many rows as there are, from the given column on; a sign where they are too few.
+void print_rows(Canvas canvas, int column, std::string_view text, Style style)
+{
+  auto rows = wrap_text(text, canvas.columns() - column);
+  for (std::size_t y = 0; y < rows.size() && static_cast<int>(y) < canvas.rows(); ++y) {
+    const bool more = static_cast<int>(y) + 1 == canvas.rows() && y + 1 < rows.size();
+    const int room = canvas.columns() - column;
+    canvas.print(static_cast<int>(y), column, more ? cut_text(rows[y] + " " + rows[y + 1] + " ...", room) : rows[y],
+                 style);
+  }
 }
 
 } // namespace
@@ -70,48 +89,76 @@ void FormOverlay::draw(Canvas screen, const Theme& theme)
 {
   int label_columns = 0;
   for (const auto& field : fields_) label_columns = std::max(label_columns, text_width(field.label));
-  const int rows = static_cast<int>(fields_.size()) + 5;
-  Canvas inside = draw_box(screen, theme, rows, std::min(86, screen.columns() - 4), title_, theme.ascii_borders());
+  const int columns = std::min(86, screen.columns() - 4);
+  // Below the fields: what the current one is, and the line for the shell.
+  constexpr int help_rows = 2, command_rows = 3, below = help_rows + command_rows;
+  const int rows = static_cast<int>(fields_.size()) + below + 1;
+  Canvas inside = draw_box(screen, theme, rows, columns, title_, theme.ascii_borders());
   const int column = label_columns + 2, room = inside.columns() - column;
   // On a screen too low for all of it the current field stays in view.
-  const int visible = std::max(inside.rows() - 5, 1);
-  const int top = std::max(static_cast<int>(current_) - visible + 1, 0);
+  const int visible = std::clamp(inside.rows() - below - 1, 1, static_cast<int>(fields_.size()));
+  top_ = std::clamp(top_, static_cast<int>(current_) - visible + 1, static_cast<int>(current_));
+  top_ = std::clamp(top_, 0, static_cast<int>(fields_.size()) - visible);
   const Style plain = theme.style(Role::overlay), muted = theme.style(Role::muted, Role::overlay);
-  for (int y = 0; y < visible && top + y < static_cast<int>(fields_.size()); ++y) {
-    const auto i = static_cast<std::size_t>(top + y);
+  for (int y = 0; y < visible; ++y) {
+    const auto i = static_cast<std::size_t>(top_ + y);
     const bool bad = !editors_[i].text().empty() && !complaint_of(i).empty();
     const bool here = i == current_;
     inside.print(y, 0, (here ? ">" : " ") + fields_[i].label, here ? theme.style(Role::overlay_title) : plain);
     editors_[i].draw(inside, y, column, room, theme.style(bad ? Role::input_bad : Role::input));
     if (here) {
+      const Canvas line = inside.part({y, column, 1, room});
+      const int typed = text_width(editors_[i].text());
       if (const auto offer = suggestion(i); !offer.empty())
-        draw_offer(inside.part({y, column, 1, room}), theme, text_width(editors_[i].text()),
-                   offer.substr(editors_[i].text().size()), taking_key());
+        draw_offer(line, theme, typed, offer.substr(editors_[i].text().size()), taking_key());
+      if (!fields_[i].choices.empty()) draw_mark(line, theme, typed, "Space: other");
       cursor_ = CursorPlace{inside.area().row + y, inside.area().column + editors_[i].cursor_column(column, room)};
     }
   }
-  int y = std::min(visible, static_cast<int>(fields_.size())) + 1;
+  const auto mark = [&](bool on, int row, std::string_view text) {
+    if (on) screen.print_right(row, inside.area().right(), text, theme.style(Role::overlay_title));
+  };
+  mark(top_ > 0, inside.area().row - 1, " more above ");
+  mark(top_ + visible < static_cast<int>(fields_.size()), inside.area().row + visible, " more below ");
+
   const auto wrong = complaint_of(current_);
   const bool show = !wrong.empty() && (tried_ || !editors_[current_].text().empty());
   const std::string elsewhere = tried_ && !show ? complaint() : std::string{};
-  if (show || !elsewhere.empty())
-    inside.print(y, 0, show ? fields_[current_].label + ": " + wrong : elsewhere,
-                 theme.style(Role::bad, Role::overlay));
-  else
-    inside.print(y, 0, fields_[current_].help, muted);
+  const bool bad = show || !elsewhere.empty();
+  const int y = visible + 1;
+  print_rows(inside.part({y, 0, help_rows, inside.columns()}), 0,
+             show  ? fields_[current_].label + ": " + wrong
+             : bad ? elsewhere
+                   : fields_[current_].help,
+             bad ? theme.style(Role::bad, Role::overlay) : muted);
   // The same as a line for the shell, so that the form teaches the command.
-  const std::string line = command_line(make_(values()));
-  inside.print(++y, 0, "$ ", muted);
-  const int end = inside.print(y, 2, line, theme.style(Role::accent, Role::overlay));
-  if (end - 2 < text_width(line))
-    inside.print(++y, 2, std::string_view{line}.substr(static_cast<std::size_t>(end - 2)),
-                 theme.style(Role::accent, Role::overlay));
+  inside.print(y + help_rows, 0, "$ ", muted);
+  print_rows(inside.part({y + help_rows, 0, command_rows, inside.columns()}), 2, command_line(make_(values())),
+             theme.style(Role::accent, Role::overlay));
 }
 
 void FormOverlay::move(int by)
 {
   const auto size = static_cast<int>(fields_.size());
   current_ = static_cast<std::size_t>((static_cast<int>(current_) + by + size) % size);
+}
+
+void FormOverlay::choose(const Key& key)
+{
+  const auto& choices = fields_[current_].choices;
+  const auto here = std::find(choices.begin(), choices.end(), editors_[current_].text());
+  const auto at = here == choices.end() ? 0 : static_cast<std::size_t>(here - choices.begin());
+  std::size_t next = at;
+  if (key.is(U' ') || key.is(Named::right))
+    next = (at + 1) % choices.size();
+  else if (key.is(Named::left))
+    next = (at + choices.size() - 1) % choices.size();
+  else if (key.is(Named::backspace) || key.is_control(U'u'))
+    next = 0;
+  else if (key.kind == Key::Kind::text)
+    for (std::size_t i = 0; i < choices.size(); ++i)
+      if (!choices[i].empty() && key.is(static_cast<unsigned char>(choices[i][0]))) next = i;
+  editors_[current_].set(choices[next]);
 }
 
 bool FormOverlay::key(const Key& key)
@@ -140,6 +187,8 @@ bool FormOverlay::key(const Key& key)
     move(1);
   else if (key.is(Named::up))
     move(-1);
+  else if (!fields_[current_].choices.empty())
+    choose(key);
   else
     editor.key(key);
   return false;

@@ -18,6 +18,8 @@ struct Field {
   std::function<std::vector<std::string>(const std::string&)> complete = {};
   bool required = false;
   std::string value = {};
+  /// The only texts that it can have: Space takes the next, a letter the one that begins with it.
+  std::vector<std::string> choices = {};
 };
 
 class FormOverlay : public Overlay {
@@ -41,6 +43,7 @@ private:
   std::string complaint_of(std::size_t field) const;
   std::string_view taking_key() const;
   void move(int by);
+  void choose(const Key& key);
 
   std::string title_, verb_;
   std::vector<Field> fields_;
@@ -48,6 +51,7 @@ private:
   MakeArguments make_;
   Submit submit_;
   std::size_t current_ = 0;
+  int top_ = 0; ///< first field shown
   bool tried_ = false;
   std::optional<CursorPlace> cursor_;
 };
@@ -62,9 +66,13 @@ struct FormWorld {
   std::vector<std::string> images;     ///< names of images, for completion
   std::vector<std::string> containers; ///< names that are taken
 };
-std::vector<Field> build_fields(const FormWorld& world);
+/// Asked anew each time: what is typed towards may come while the form is open.
+using AskWorld = std::function<FormWorld()>;
+/// The forms are made from the rows of the verbs: what the command line can say, they can. Behind the fields for the
+/// names stands one for each option. Values are in the order of the fields.
+std::vector<Field> build_fields(const AskWorld& world);
 std::vector<std::string> build_arguments(const std::vector<std::string>& values);
-std::vector<Field> run_fields(const FormWorld& world);
+std::vector<Field> run_fields(const AskWorld& world);
 std::vector<std::string> run_arguments(const std::vector<std::string>& values);
 
 } // namespace conductor::console

@@ -1,13 +1,15 @@
-// The fields of the build and run forms, what they complete and check, and the command lines that they stand for.
+// The fields of the build and run forms, what they complete and check, and the command lines that they stand for: all
+// from the rows of the verbs, so that an option of the command line is one of the form.
 #include "tui/console/form.h"
 
 #include "core/base/error.h"
 #include "core/container/spec.h"
 #include "core/store/images.h"
+#include "tui/command/values.h"
+#include "tui/command/wish.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cstdlib>
+#include <array>
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -39,53 +41,6 @@ std::vector<std::string> beginning_with(const std::vector<std::string>& all, con
 
 std::string check_words(const std::string& text) { return split_words(text) ? std::string{} : "a quote is not closed"; }
 
-std::string check_pairs(const std::string& text)
-{
-  const auto words = split_words(text);
-  if (!words) return "a quote is not closed";
-  for (const auto& word : *words)
-    if (word.find('=') == std::string::npos || word[0] == '=') return "'" + word + "' is no NAME=VALUE";
-  return {};
-}
-
-std::string check_size(const std::string& text)
-{
-  unsigned long long number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string_view unit{end, static_cast<std::size_t>(text.data() + text.size() - end)};
-  constexpr std::string_view units = "kKmMgGtT";
-  const bool good = error == std::errc{} && number > 0 &&
-                    (unit.empty() || (unit.size() == 1 && units.find(unit[0]) != std::string_view::npos));
-  return good ? std::string{} : "a size is a number with K, M or G behind: 256M";
-}
-
-std::string check_cpus(const std::string& text)
-{
-  char* end = nullptr;
-  const double number = std::strtod(text.c_str(), &end);
-  return *end == '\0' && number > 0 && number < 100000 ? std::string{} : "a number of processors: 0.5";
-}
-
-std::string check_count(const std::string& text)
-{
-  unsigned long number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc{} && end == text.data() + text.size() && number > 0 ? std::string{} : "a whole number: 512";
-}
-
-std::string check_volumes(const std::string& text)
-{
-  const auto words = split_words(text);
-  if (!words) return "a quote is not closed";
-  for (const auto& word : *words) {
-    const auto colon = word.find(':');
-    if (colon == std::string::npos || word[0] != '/' || word.size() < colon + 2 || word[colon + 1] != '/')
-      return "'" + word + "' is no /HOST/PATH:/PATH[:ro]";
-    if (access(word.substr(0, colon).c_str(), F_OK) != 0) return "there is no " + word.substr(0, colon);
-  }
-  return {};
-}
-
 std::string check_file(const std::string& path)
 {
   struct stat about {};
@@ -94,24 +49,125 @@ std::string check_file(const std::string& path)
   return access(path.c_str(), R_OK) == 0 ? std::string{} : "it cannot be read";
 }
 
-bool is_yes(const std::string& text) { return text == "yes" || text == "y"; }
+// How the options of a verb become fields.
+struct OptionForm {
+  const char* verb;
+  std::vector<std::string_view> first; ///< these come first, the others as in the verb's table
+  std::vector<std::string_view> never; ///< what has no meaning in the console, or is always given
+  std::vector<std::string_view> on;    ///< flags that are set unless they are taken away
+};
+const OptionForm build_form{"build", {"build-arg", "target", "no-cache"}, {}, {}};
+// A container of the console is in the background, and nobody is at its stdin but whoever attaches.
+const OptionForm run_form{"run",
+                          {"tty", "rm", "memory", "cpus", "pids", "volume", "env", "workdir", "user", "hostname"},
+                          {"detach", "interactive"},
+                          {"tty"}};
 
-std::string check_yes_no(const std::string& text)
+// Options whose values are files and directories of the host.
+constexpr std::array<std::string_view, 5> host_paths{"context", "env-file", "volume", "device", "seccomp"};
+
+bool holds(const std::vector<std::string_view>& list, std::string_view word)
 {
-  return is_yes(text) || text == "no" || text == "n" ? std::string{} : "yes or no";
+  return std::find(list.begin(), list.end(), word) != list.end();
 }
 
-void append_words(std::vector<std::string>& arguments, const std::string& option, const std::string& text)
+std::vector<const command::Option*> options_of(const OptionForm& form)
 {
-  for (const auto& word : split_words(text).value_or(std::vector<std::string>{})) {
-    arguments.push_back(option);
-    arguments.push_back(word);
+  const command::Verb& verb = *command::find_verb(form.verb);
+  std::vector<const command::Option*> all;
+  for (const auto name : form.first)
+    for (const auto& option : verb.options)
+      if (option.name == name) all.push_back(&option);
+  for (const auto& option : verb.options)
+    if (!option.hidden && !holds(form.first, option.name) && !holds(form.never, option.name)) all.push_back(&option);
+  return all;
+}
+
+// What an option's field adds to the command line. Flags by their letter, as hands type them, values by their name.
+void append_option(std::vector<std::string>& arguments, const command::Option& option, const std::string& text)
+{
+  const std::string name = "--" + std::string{option.name};
+  if (option.value.empty()) {
+    if (text == "yes") arguments.push_back(option.letter != 0 ? std::string{'-', option.letter} : name);
+  } else if (option.repeatable) {
+    const auto words = split_words(text);
+    for (std::size_t i = 0; words && i < words->size(); ++i) arguments.insert(arguments.end(), {name, (*words)[i]});
+  } else if (!text.empty())
+    arguments.insert(arguments.end(), {name, text});
+}
+
+void append_options(std::vector<std::string>& arguments, const OptionForm& form, const std::vector<std::string>& values,
+                    std::size_t first)
+{
+  for (const command::Option* option : options_of(form))
+    if (first < values.size()) append_option(arguments, *option, values[first++]);
+}
+
+// What the engine would say about it; the option's name in front is the field's already.
+std::string check_option(const command::Option& option, const std::string& verb, const std::string& text)
+{
+  const auto parts = split_words(text);
+  if (option.repeatable && !parts) return "a quote is not closed";
+  if (option.name == "volume")
+    for (const auto& word : *parts)
+      if (const auto source = word.substr(0, word.find(':')); access(source.c_str(), F_OK) != 0)
+        return "there is no " + source;
+  if (option.name == "context" && access((text + "/.").c_str(), R_OK) != 0) return "there is no such directory";
+  std::string said = complaint_from([&] {
+    std::vector<std::string> words{verb, "image"};
+    append_option(words, option, text);
+    if (verb == run_form.verb) command::check_wish(words);
+    for (std::size_t i = 3; i < words.size() && option.value == "K=V"; i += 2)
+      command::parse_pair(words[i], words[i - 1]);
+  });
+  const std::string prefix = "--" + std::string{option.name} + ": ";
+  return said.starts_with(prefix) ? said.substr(prefix.size()) : said;
+}
+
+// Completes the last of several words.
+std::vector<std::string> complete_paths(const std::string& typed)
+{
+  const std::size_t begin = typed.rfind(' ') + 1; // 0 where there is none
+  std::vector<std::string> all;
+  if (begin == typed.size()) return all;
+  for (const auto& path : complete_path(typed.substr(begin))) all.push_back(typed.substr(0, begin) + path);
+  return all;
+}
+
+// "none|host" as words; empty where a placeholder is among them.
+std::vector<std::string> choices_of(std::string_view value)
+{
+  std::vector<std::string> words;
+  if (value.find('|') == std::string_view::npos ||
+      value.find_first_not_of("abcdefghijklmnopqrstuvwxyz-|") != value.npos)
+    return words;
+  for (words.emplace_back(); !value.empty(); value.remove_prefix(std::min(words.back().size() + 1, value.size())))
+    words.emplace_back(value.substr(0, value.find('|')));
+  return words;
+}
+
+Field option_field(const command::Option& option, const OptionForm& form)
+{
+  Field field{.label = std::string{option.name}, .help = std::string{option.help}};
+  if (option.value.empty()) {
+    field.choices = {"no", "yes"};
+    field.value = holds(form.on, option.name) ? "yes" : "no";
+    return field;
   }
+  field.help = std::string{option.value} + ": " + field.help;
+  if (option.repeatable) field.help += "; several with blanks between";
+  field.choices = choices_of(option.value);
+  if (!field.choices.empty()) return field;
+  field.check = [&option, verb = std::string{form.verb}](const std::string& text) {
+    return check_option(option, verb, text);
+  };
+  if (std::find(host_paths.begin(), host_paths.end(), option.name) != host_paths.end()) field.complete = complete_paths;
+  return field;
 }
 
-void append_option(std::vector<std::string>& arguments, const char* option, const std::string& value)
+void add_option_fields(std::vector<Field>& fields, const OptionForm& form)
 {
-  if (!value.empty()) arguments.insert(arguments.end(), {option, value});
+  for (const command::Option* option : options_of(form)) fields.push_back(option_field(*option, form));
 }
 
 } // namespace
@@ -172,16 +228,16 @@ std::vector<std::string> complete_path(const std::string& typed)
   return found;
 }
 
-std::vector<Field> build_fields(const FormWorld& world)
+std::vector<Field> build_fields(const AskWorld& world)
 {
   const std::string guess = access("Conductorfile", R_OK) == 0 ? "Conductorfile"
                             : access("Dockerfile", R_OK) == 0  ? "Dockerfile"
                                                                : "";
-  return {
+  std::vector<Field> fields{
       {.label = "name",
        .help = "what the image will be called: web, or web:2",
        .check = [](const std::string& text) { return complaint_from([&] { normal_reference(text); }); },
-       .complete = [images = world.images](const std::string& typed) { return beginning_with(images, typed); },
+       .complete = [world](const std::string& typed) { return beginning_with(world().images, typed); },
        .required = true},
       {.label = "file",
        .help = "the build file; its directory is what COPY can reach",
@@ -189,54 +245,40 @@ std::vector<Field> build_fields(const FormWorld& world)
        .complete = complete_path,
        .required = true,
        .value = guess},
-      {.label = "arguments", .help = "values for ARG, separated by blanks: VERSION=3 MODE=fast", .check = check_pairs},
-      {.label = "target", .help = "stop at this stage of the file"},
-      {.label = "fresh",
-       .help = "yes: run every step again, whatever was built before",
-       .check = check_yes_no,
-       .value = "no"},
   };
+  add_option_fields(fields, build_form);
+  return fields;
 }
 
 std::vector<std::string> build_arguments(const std::vector<std::string>& values)
 {
   std::vector<std::string> arguments{"build", values[0]};
   if (!values[1].empty()) arguments.push_back(values[1]);
-  append_words(arguments, "--build-arg", values[2]);
-  append_option(arguments, "--target", values[3]);
-  if (is_yes(values[4])) arguments.emplace_back("--no-cache");
+  append_options(arguments, build_form, values, 2);
   return arguments;
 }
 
-std::vector<Field> run_fields(const FormWorld& world)
+std::vector<Field> run_fields(const AskWorld& world)
 {
-  return {
+  std::vector<Field> fields{
       {.label = "image",
        .help = "what it is made from: one of the images here, or a base such as busybox or debian:bookworm",
        .check = [](const std::string& text) { return complaint_from([&] { normal_reference(text); }); },
-       .complete = [images = world.images](const std::string& typed) { return beginning_with(images, typed); },
+       .complete = [world](const std::string& typed) { return beginning_with(world().images, typed); },
        .required = true},
       {.label = "name",
        .help = "what the container will be called; empty: one is chosen",
        .check =
-           [taken = world.containers](const std::string& text) {
+           [world](const std::string& text) {
+             const auto taken = world().containers;
              if (std::find(taken.begin(), taken.end(), text) != taken.end())
                return std::string{"a container is called that already"};
              return complaint_from([&] { check_name(text, "container"); });
            }},
       {.label = "command", .help = "what runs in it; empty: the image's command, or a shell", .check = check_words},
-      {.label = "terminal",
-       .help = "yes: the command gets a terminal, as a shell wants it",
-       .check = check_yes_no,
-       .value = "yes"},
-      {.label = "memory", .help = "the most it may use: 256M", .check = check_size},
-      {.label = "cpus", .help = "how many processors it may keep busy: 0.5", .check = check_cpus},
-      {.label = "pids", .help = "how many processes it may have", .check = check_count},
-      {.label = "volumes",
-       .help = "directories of the host, separated by blanks: /srv/data:/data /etc/x:/x:ro",
-       .check = check_volumes},
-      {.label = "environment", .help = "separated by blanks: MODE=test NAME='two words'", .check = check_pairs},
   };
+  add_option_fields(fields, run_form);
+  return fields;
 }
 
 std::vector<std::string> run_arguments(const std::vector<std::string>& values)
@@ -244,12 +286,7 @@ std::vector<std::string> run_arguments(const std::vector<std::string>& values)
   std::vector<std::string> arguments{"run", values[0]};
   if (!values[1].empty()) arguments.push_back(values[1]);
   arguments.emplace_back("-d");
-  if (is_yes(values[3])) arguments.emplace_back("-t");
-  append_option(arguments, "--memory", values[4]);
-  append_option(arguments, "--cpus", values[5]);
-  append_option(arguments, "--pids", values[6]);
-  append_words(arguments, "-v", values[7]);
-  append_words(arguments, "--env", values[8]);
+  append_options(arguments, run_form, values, 3);
   if (const auto command = split_words(values[2]); command && !command->empty()) {
     arguments.emplace_back("--");
     arguments.insert(arguments.end(), command->begin(), command->end());

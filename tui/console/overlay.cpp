@@ -13,9 +13,11 @@ using Named = terminal::Key;
 
 Canvas draw_box(Canvas screen, const Theme& theme, int rows, int columns, std::string_view title, bool ascii)
 {
-  rows = std::min(rows + 2, screen.rows());
+  // The last line stays free where there is room: it says which keys the box takes.
+  const int room = screen.rows() - (screen.rows() >= 16 ? 1 : 0);
+  rows = std::min(rows + 2, room);
   columns = std::min(columns + 4, screen.columns());
-  const Rect place{(screen.rows() - rows) / 2, (screen.columns() - columns) / 2, rows, columns};
+  const Rect place{std::min((screen.rows() - rows) / 2, room - rows), (screen.columns() - columns) / 2, rows, columns};
   const Style style = theme.style(Role::overlay);
   Canvas box = screen.part(place);
   box.fill(style);
