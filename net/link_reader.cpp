@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include <arpa/inet.h>
 #include <linux/if_addr.h>
@@ -131,6 +132,100 @@ std::vector<Interface> interfaces_from(const std::vector<Link>& inside, const st
     for (const Address& address : addresses)
       if (address.index == link.index) interface.addresses.push_back(address.text);
     interfaces.push_back(std::move(interface));
+  }
+  return interfaces;
+}
+
+namespace {
+
+std::string_view take_line(std::string_view& text)
+{
+  const std::string_view line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(line.size() + 1, text.size()));
+  return line;
+}
+
+std::string_view take_word(std::string_view& line)
+{
+  line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+  const std::string_view word = line.substr(0, line.find(' '));
+  line.remove_prefix(word.size());
+  return word;
+}
+
+template <class Number>
+Number number_from(std::string_view word, int base = 10)
+{
+  Number number = 0;
+  std::from_chars(word.data(), word.data() + word.size(), number, base);
+  return number;
+}
+
+// "lo: bytes packets errs drop fifo frame compressed multicast bytes packets errs drop ..."
+std::optional<Interface> interface_from_line(std::string_view line)
+{
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view name = line.substr(0, colon);
+  std::string_view counters = line.substr(colon + 1);
+  std::array<uint64_t, 12> numbers{};
+  for (uint64_t& number : numbers) number = number_from<uint64_t>(take_word(counters));
+  return Interface{.name = std::string{take_word(name)},
+                   .up = true,
+                   .rx_bytes = numbers[0],
+                   .tx_bytes = numbers[8],
+                   .rx_packets = numbers[1],
+                   .tx_packets = numbers[9],
+                   .rx_dropped = numbers[3],
+                   .tx_dropped = numbers[11]};
+}
+
+// Leaves of the trie are "|-- ADDRESS", their entries stand below: "/32 host LOCAL" is an address of a link.
+std::vector<std::string> local_addresses(std::string_view fib_trie)
+{
+  std::vector<std::string> all;
+  std::string_view leaf;
+  while (!fib_trie.empty()) {
+    std::string_view line = take_line(fib_trie);
+    const std::string_view first = take_word(line), second = take_word(line), third = take_word(line);
+    if (first == "|--")
+      leaf = second;
+    else if (first == "/32" && second == "host" && third == "LOCAL" &&
+             std::find(all.begin(), all.end(), leaf) == all.end())
+      all.emplace_back(leaf);
+  }
+  return all;
+}
+
+} // namespace
+
+std::vector<Interface> interfaces_from_proc(std::string_view dev, std::string_view if_inet6, std::string_view fib_trie)
+{
+  std::vector<Interface> interfaces;
+  while (!dev.empty())
+    if (auto interface = interface_from_line(take_line(dev))) interfaces.push_back(std::move(*interface));
+  for (const std::string& address : local_addresses(fib_trie)) {
+    const bool loops = address.starts_with("127.");
+    const auto can_have_it = [&](const Interface& interface) { return (interface.name == "lo") == loops; };
+    const auto owner = std::find_if(interfaces.begin(), interfaces.end(), can_have_it);
+    if (owner != interfaces.end() && std::none_of(owner + 1, interfaces.end(), can_have_it))
+      owner->addresses.push_back(address);
+  }
+  // "00000000000000000000000000000001 01 80 10 80 lo": address, index, prefix length (hexadecimal), scope, flags, name
+  while (!if_inet6.empty()) {
+    std::string_view line = take_line(if_inet6);
+    const std::string_view digits = take_word(line);
+    take_word(line);
+    const auto prefix = number_from<unsigned>(take_word(line), 16);
+    take_word(line);
+    take_word(line);
+    const std::string_view name = take_word(line);
+    std::array<uint8_t, 16> address{};
+    if (digits.size() != 2 * address.size()) continue;
+    for (size_t i = 0; i < address.size(); ++i) address[i] = number_from<uint8_t>(digits.substr(2 * i, 2), 16);
+    for (Interface& interface : interfaces)
+      if (interface.name == name)
+        interface.addresses.push_back(address_text(AF_INET6, std::as_bytes(std::span{address}), prefix));
   }
   return interfaces;
 }

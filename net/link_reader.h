@@ -41,6 +41,11 @@ std::vector<Address> read_addresses(Netlink& netlink);
 std::vector<Interface> interfaces_from(const std::vector<Link>& inside, const std::vector<Address>& addresses,
                                        const std::vector<Link>& host);
 
+// The same from the texts of /proc/PID/net (dev, if_inet6, fib_trie), for those who may not enter the namespace
+// (proc(5)). They know no IPv4 address by its link, so that one is given to the only link that can have it; prefix
+// lengths of IPv4, host sides and whether a link is up are not known.
+std::vector<Interface> interfaces_from_proc(std::string_view dev, std::string_view if_inet6, std::string_view fib_trie);
+
 // Counters of the host's ends of containers' links, turned round: what the host sent the container received.
 std::vector<Traffic> traffic_from(const std::vector<Link>& host, std::string_view root_id);
 

@@ -6,6 +6,7 @@
 #include "net/network.h"
 
 #include "core/base/error.h"
+#include "core/kernel/files.h"
 #include "core/kernel/process.h"
 #include "net/link_reader.h"
 #include "net/netlink.h"
@@ -30,6 +31,22 @@ ino_t namespace_of(const std::string& process)
   return ::stat(("/proc/" + process + "/ns/net").c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
+// Without the right to look into the process (ptrace(2)), as a console that only looks, its namespaces are closed.
+bool may_enter(int pid)
+{
+  struct stat status {};
+  return ::stat(("/proc/" + std::to_string(pid) + "/ns/net").c_str(), &status) == 0 || errno != EACCES;
+}
+
+std::vector<Interface> interfaces_in_proc(int pid)
+{
+  const std::string path = "/proc/" + std::to_string(pid) + "/net/";
+  const auto dev = kernel::find_content(AT_FDCWD, path + "dev");
+  if (!dev) throw Error{"read the interfaces of process " + std::to_string(pid), ESRCH};
+  return net::interfaces_from_proc(*dev, kernel::find_content(AT_FDCWD, path + "if_inet6").value_or(""),
+                                   kernel::find_content(AT_FDCWD, path + "fib_trie").value_or(""));
+}
+
 struct Inside {
   std::vector<net::Link> links;
   std::vector<net::Address> addresses;
@@ -47,6 +64,7 @@ public:
 
   std::vector<Interface> interfaces(int pid) override
   {
+    if (!may_enter(pid)) return interfaces_in_proc(pid);
     const Inside inside = read_inside(pid);
     const auto is_veth = [](const net::Link& link) { return link.peer_is_elsewhere; };
     const bool has_veth = std::any_of(inside.links.begin(), inside.links.end(), is_veth);

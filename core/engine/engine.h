@@ -76,5 +76,7 @@ std::vector<Container> settle_all(Context& context);
 // One element of `ps --json` (CLI.md), and the whole truth about one container, as JSON objects.
 std::string summary_json(const Container& container);
 std::string inspect(Context& context, const std::string& id);
+// The same of a container as it was read, without settling what has become of it: for those who only look.
+std::string inspect_document(const Root& root, const Container& container);
 
 } // namespace conductor

@@ -50,7 +50,7 @@ std::string trimmed(std::string text)
 }
 
 // What the kernel has in force now, read from where it keeps it.
-Json in_force(const Context& context, const Container& container)
+Json in_force(const Root& root, const Container& container)
 {
   if (container.status.pid == 0) return nullptr;
   Json json;
@@ -69,7 +69,7 @@ Json in_force(const Context& context, const Container& container)
   json["seccomp"] = field("Seccomp") == "2" ? "filter" : "off";
   json["uid_map"] = trimmed(kernel::find_content(AT_FDCWD, proc + "/uid_map").value_or(""));
   const auto& host = kernel::cgroup_host();
-  const std::string path = kernel::cgroup_path(context.root.id(), container.spec.id);
+  const std::string path = kernel::cgroup_path(root.id(), container.spec.id);
   const auto limit = [&](const char* controller, const char* v1_file, const char* v2_file) -> Json {
     const std::string v1 = host.v1(controller);
     const auto text = v1.empty() ? kernel::find_content(AT_FDCWD, host.v2 + "/" + path + "/" + v2_file)
@@ -92,15 +92,19 @@ std::string summary_json(const Container& container)
 
 std::string inspect(Context& context, const std::string& id)
 {
-  const Container container = settle(context, id);
+  return inspect_document(context.root, settle(context, id));
+}
+
+std::string inspect_document(const Root& root, const Container& container)
+{
   Json json = summary(container);
   json["image_id"] = container.spec.image_id;
   json["layers"] = container.spec.layers;
   json["why"] = container.status.why;
   json["keeper"] = container.status.keeper;
   json["spec"] = Json::parse(to_json(container.spec), nullptr, false);
-  json["directory"] = context.root.path() + "/" + Containers{context.root}.path(id);
-  json["in_force"] = in_force(context, container);
+  json["directory"] = root.path() + "/" + Containers{root}.path(container.spec.id);
+  json["in_force"] = in_force(root, container);
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -51,6 +51,13 @@ void confine(Trace& trace, const Confinement& wanted);
 // descriptors in /proc/PID/fd least of all (CVE-2016-9962). PR_SET_DUMPABLE; execve(2) sets it again.
 void hide_from_container(Trace& trace);
 
+// Makes this process one that can look at everything and change nothing: a user of its own, to whom nothing belongs and
+// as whom nothing else runs, without groups, whose only capability is CAP_DAC_READ_SEARCH (to open any file for
+// reading), and no way back. Before any thread is started: capabilities and ids are each thread's own (capset(2)).
+// Afterwards files of root can be read, listed and watched, not written, its processes seen, not signalled, and no
+// namespace entered. Throws Error.
+void only_look(Trace& trace);
+
 // execve(2). path: absolute, as lookup_executable_in_root() found it; args and env as given. Returns only by throwing
 // Error: why it cannot be run, with status 126 or 127 (executable_error()).
 [[noreturn]] void execute(Trace& trace, const std::string& path, const std::vector<std::string>& args,

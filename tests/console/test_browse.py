@@ -1,4 +1,6 @@
 """Looking: what the list shows at every size, and the keys that only look."""
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -191,6 +193,83 @@ def test_read_only_hides_what_changes_things(conductor):
     screen.wait_for_text("KEYS")
     assert not screen.find("stop it and keep it for start")
     assert conductor.state("web") == "running"
+
+
+def identities(screen):
+    """What each thread of the console may do, from /proc/PID/task/TID/status."""
+    fields = []
+    for status in Path(f"/proc/{screen.pid}/task").glob("*/status"):
+        fields.append(dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line))
+    return fields
+
+
+def test_read_only_has_given_up_the_rights_to_change_things(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "-t", "--", "/bin/sh", "-c", "echo a line; sleep 1000")
+    conductor.ok("exec", "web", "-d", "-t", "--session")
+    screen = open_console(conductor, "--read-only")
+    screen.wait_for_text("left, new")
+    threads = identities(screen)
+    assert len(threads) >= 2
+    only_read_files = f"{1 << 2:016x}"  # CAP_DAC_READ_SEARCH
+    for thread in threads:
+        assert thread["Uid"].split() == thread["Gid"].split() == ["65533"] * 4 and thread["Groups"].strip() == ""
+        assert thread["CapPrm"] == thread["CapEff"] == only_read_files
+        assert int(thread["CapBnd"], 16) == int(thread["CapInh"], 16) == int(thread["CapAmb"], 16) == 0
+        assert thread["NoNewPrivs"] == "1"
+
+    # It looks as before: figures, processes, interfaces, what changes meanwhile, logs, inspect.
+    select(screen, "web")
+    for text in ("1 sleep 1000", "2 /bin/sh", "127.0.0.1", "pids 2"):
+        screen.wait_for_text(text)
+    screen.wait_for(lambda: not screen.find("No such process") and not screen.find("ermission"))
+    conductor.ok("run", "box", "late", "-d", "-t")
+    screen.wait_for_text("late", deadline=2)
+    conductor.ok("stop", "late")
+    screen.wait_for_text("1 up / 1", deadline=2)
+    screen.press("l")
+    screen.wait_for_text("a line")
+    screen.press("q")
+    screen.wait_until_gone("web: logs")
+    screen.press("i")
+    screen.wait_for_text('"name": "web"')
+    screen.press("q")
+    screen.wait_until_gone("web: inspect")
+    screen.press("4", "Enter")
+    screen.wait_for_text("only looks")
+    screen.press("q")
+    assert screen.wait() == 0
+
+
+def test_who_only_looks_can_read_the_state_and_not_change_it(conductor):
+    """What the kernel refuses to a process that has given up what the read-only console has."""
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "-t")
+    session = conductor.ok("exec", "web", "-d", "-t", "--session").strip()
+    web = conductor.json("inspect", "web")
+    socket = conductor.run_directory / "c" / web["id"] / "sessions" / f"{session}.sock"
+    group = next(Path("/sys/fs/cgroup").rglob(f"{web['id']}/cgroup.procs"))
+    script = f"""
+import os, signal, socket
+directory = {web['directory']!r}
+assert '"web"' in open(directory + "/spec.json").read()
+def refused(act):
+    try:
+        act()
+    except PermissionError:
+        return
+    raise AssertionError(act)
+refused(lambda: open(directory + "/spec.json", "a"))
+refused(lambda: os.unlink(directory + "/spec.json"))
+refused(lambda: os.kill({web['keeper']}, signal.SIGTERM))
+refused(lambda: os.kill({web['pid']}, signal.SIGTERM))
+refused(lambda: open("{group}", "w"))
+refused(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect("{socket}"))
+refused(lambda: os.readlink("/proc/{web['pid']}/ns/mnt"))
+"""
+    looker = ["setpriv", "--reuid", "65533", "--regid", "65533", "--clear-groups", "--no-new-privs", "--inh-caps", "-all,+dac_read_search",
+              "--ambient-caps", "-all,+dac_read_search", "--bounding-set", "-all,+dac_read_search"]
+    subprocess.run([*looker, sys.executable, "-c", script], check=True, timeout=20)
 
 
 def test_a_click_selects_and_the_wheel_moves(conductor):

@@ -15,6 +15,35 @@
 using namespace conductor;
 using namespace conductor::net;
 
+TEST(Links, OfANamespaceThatMayNotBeEntered)
+{
+  const auto all = interfaces_from_proc(
+      "Inter-|   Receive                                                |  Transmit\n"
+      " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls "
+      "carrier\n"
+      "    lo:     168       2    0    0    0     0          0         0      168       2    0    0    0     0       "
+      "0\n"
+      "  eth0: 9876543     321    0    7    0     0          0         0     1234      12    0    3    0     0       "
+      "0\n",
+      "00000000000000000000000000000001 01 80 10 80       lo\n"
+      "fd000000000000000000000000000007 02 40 00 80     eth0\n",
+      "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 10.83.0.7\n        /32 host LOCAL\n"
+      "     |-- 10.83.0.0\n        /24 link UNICAST\n"
+      "Local:\n  +-- 127.0.0.0/8 2 0 2\n     |-- 127.0.0.0\n        /8 host LOCAL\n     |-- 127.0.0.1\n"
+      "        /32 host LOCAL\n     |-- 10.83.0.7\n        /32 host LOCAL\n     |-- 127.255.255.255\n"
+      "        /32 link BROADCAST\n");
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].name, "lo");
+  EXPECT_EQ(all[0].addresses, (std::vector<std::string>{"127.0.0.1", "::1/128"}));
+  EXPECT_EQ(all[1].name, "eth0");
+  EXPECT_EQ(all[1].addresses, (std::vector<std::string>{"10.83.0.7", "fd00::7/64"}));
+  EXPECT_EQ(all[1].rx_bytes, 9876543U);
+  EXPECT_EQ(all[1].tx_bytes, 1234U);
+  EXPECT_EQ(all[1].rx_dropped, 7U);
+  EXPECT_EQ(all[1].tx_dropped, 3U);
+  EXPECT_TRUE(interfaces_from_proc("", "x\n", "|--\n/32 host LOCAL\n").empty());
+}
+
 namespace {
 
 // Builds a payload as the kernel would.

@@ -109,7 +109,7 @@ constexpr Option events_options[] = {
 };
 
 constexpr Option console_options[] = {
-    {"read-only", 0, {}, "only look: keys that change things do nothing"},
+    {"read-only", 0, {}, "only look: what changes things is hidden, and the rights to do so are given up"},
     {"theme", 0, "NAME", "colours: default, light, projector, mono, or a file in ~/.config/conductor/themes"},
 };
 constexpr Option doctor_options[] = {{"fix", 0, {}, "settle what crashed operations left behind"}};

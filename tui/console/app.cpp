@@ -1,6 +1,7 @@
 #include "tui/console/app.h"
 
 #include "core/base/error.h"
+#include "core/kernel/confine.h"
 #include "tui/console/pane_job.h"
 #include "tui/console/pane_terminal.h"
 
@@ -49,6 +50,9 @@ App::App(Options options)
   loop_.watch(watch_.fd(), EPOLLIN, *this);
   look_ = {&theme_, theme_.ascii_borders() || !screen_.can().unicode_borders,
            theme_.ascii_graphs() || !screen_.can().unicode_graphs};
+  // All that needs more is open by now: the terminal, the store.
+  if (options_.read_only) kernel::only_look(trace_);
+  watch_.begin();
   place_panes();
   if (!screen_.can().notice.empty()) say(Role::warning, screen_.can().notice);
 }
@@ -230,7 +234,7 @@ void App::take_world()
   const auto left = left_sessions().size();
   if (left != std::exchange(left_count_, left)) place_panes();
   // Said once, at the beginning; later ones were left by this console, which said so then.
-  if (first && left > 0)
+  if (first && left > 0 && !options_.read_only)
     say(Role::message_info, (left == 1 ? std::string{"a shell was"} : std::to_string(left) + " shells were") +
                                 " left running: 4 goes to PANES, Enter takes up");
   redraw();

@@ -6,6 +6,7 @@
 #include "tui/console/written.h"
 
 #include "core/base/error.h"
+#include "core/engine/engine.h"
 #include "core/store/containers.h"
 
 #include <fmt/format.h>
@@ -266,13 +267,19 @@ void App::do_inspect(const Action&, const Key&)
 {
   const ContainerRow* row = selected_row();
   if (row == nullptr) return;
-  const std::string name = row->name;
-  start_job("inspect " + name, {"inspect", object(row->id)}, [this, name](Job& job) {
-    if (job.state() != JobState::done) return;
+  const auto show = [this, name = row->name](const std::string& document) {
     auto text = std::make_unique<TextPane>(free_number(), name + ": inspect");
-    text->add_bytes(job.printed());
+    text->add_bytes(document);
     text->follow(false);
     show_pane(std::move(text));
+  };
+  if (options_.read_only) {
+    // A verb needs root, and would settle what has ended meanwhile.
+    show(inspect_document(root_, *row->picture->stored) + "\n");
+    return;
+  }
+  start_job("inspect " + row->name, {"inspect", object(row->id)}, [show](Job& job) {
+    if (job.state() == JobState::done) show(job.printed());
   });
 }
 

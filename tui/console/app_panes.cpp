@@ -189,6 +189,10 @@ void App::open_shell(const ContainerRow& row, int beside_of, bool beside)
 
 void App::reattach(const KeptSession& session)
 {
+  if (options_.read_only) {
+    say(Role::warning, "this console only looks (--read-only)");
+    return;
+  }
   const int number = free_number();
   auto fresh = std::make_unique<TerminalPane>(
       number, loop_, SessionPlace{session.container, container_name(session.container), session.session}, 24, 80);

@@ -52,10 +52,14 @@ std::vector<KeptSession> kept_sessions(const std::string& run_path, const Snapsh
 } // namespace
 
 WorldWatch::WorldWatch(Place place)
-    : place_(std::move(place)), news_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
+    : place_(std::move(place)), root_(trace_, place_.root_path, place_.run_path),
+      news_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
 {
   if (!news_ || !wake_) throw Error{"make an event descriptor", errno};
+}
+
+void WorldWatch::begin()
+{
   // Signals are the UI thread's.
   sigset_t all, before;
   sigfillset(&all);
@@ -71,7 +75,7 @@ WorldWatch::~WorldWatch()
     stop_ = true;
   }
   ring(wake_);
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void WorldWatch::ring(const Fd& bell) const { eventfd_write(bell.get(), 1); }
@@ -103,10 +107,8 @@ void WorldWatch::run()
     ring(news_);
   };
   try {
-    Trace trace;
-    const Root root{trace, place_.root_path, place_.run_path};
-    const auto network = place_.make_network(trace);
-    Sampler sampler{root, *network};
+    const auto network = place_.make_network(trace_);
+    Sampler sampler{root_, *network};
     std::uint64_t next_us = 0, sessions_us = 0;
     std::shared_ptr<const std::vector<JournalEntry>> events;
     for (;;) {

@@ -4,6 +4,7 @@
 
 #include "core/base/handle.h"
 #include "core/snapshot/sampler.h"
+#include "core/store/root.h"
 
 #include <cstdint>
 #include <functional>
@@ -36,11 +37,14 @@ struct Place {
 
 class WorldWatch {
 public:
+  /// Opens the store. Throws Error.
   explicit WorldWatch(Place place);
   ~WorldWatch();
   WorldWatch(const WorldWatch&) = delete;
   WorldWatch& operator=(const WorldWatch&) = delete;
 
+  /// Starts the thread, with the rights that the caller has now.
+  void begin();
   /// Readable when there is something new; take() empties it.
   int fd() const { return news_.get(); }
   World take();
@@ -51,6 +55,8 @@ private:
   void ring(const Fd& bell) const;
 
   Place place_;
+  Trace trace_; ///< for reading only: nothing listens
+  Root root_;   ///< the thread's, once that runs
   Fd news_, wake_;
   std::mutex mutex_; ///< guards wish_, newest_, stop_
   SampleWish wish_;
