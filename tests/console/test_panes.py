@@ -210,7 +210,7 @@ def test_beside_a_shell_the_list_uses_the_columns_it_has(conductor):
     screen.resize(55, 200)
     screen.wait_for(lambda: screen.lines[2].split("│")[1].split() ==
                     "S NAME IMAGE UP CPU% last 60 s MEM PIDS RX/s TX/s".split())
-    assert screen.find("INTERFACE"), "and the details their tables"
+    screen.wait_for_text("INTERFACE")  # and the details their tables
     type_line(screen, "stty size")
     screen.wait_for_text("50 80")
 
