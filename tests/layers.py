@@ -39,6 +39,8 @@ LIBRARIES = {
     r"(ncurses|ncursesw|curses|term)(/.*)?\.h": r"tui/console/(screen|keys)\w*\.cpp",
     r"libmnl/.*": r"net/netlink\w*\.cpp",
     r"openssl/.*": r"core/image/.*\.cpp",
+    r"curl/.*": r"core/image/registry/transport\.cpp",
+    r"isa-l/.*|zstd\.h": r"core/image/decompress\.cpp",
     r"nlohmann/.*": r".*\.cpp",
     r"CLI/.*": r"tui/command/arguments\.cpp",
     r"seccomp\.h": r"core/kernel/seccomp_generator\.cpp",
@@ -58,7 +60,7 @@ LINES_LIMIT = 700
 LOADS = {
     "conductor": {"libmnl.so.0", "libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"},
     "conductor-images": {"libmnl.so.0", "libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
-                         "libcrypto.so.3"},
+                         "libcrypto.so.3", "libisal.so.2", "libzstd.so.1"},
     "conductor-console": {"libmnl.so.0", "libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
                           "libncursesw.so.6", "libtinfo.so.6"},
 }
