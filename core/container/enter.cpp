@@ -1,6 +1,7 @@
 #include "core/container/enter.h"
 
 #include "core/base/error.h"
+#include "core/base/undo.h"
 #include "core/container/channel.h"
 #include "core/container/command.h"
 #include "core/kernel/cgroup.h"
@@ -60,8 +61,13 @@ Child enter_container(EnterRequest request)
   // The pid may have been reused between the look-up and the opening; the start time tells.
   if (!pidfd || !kernel::is_alive(container.status.pid, container.status.pid_start))
     throw Error{fmt::format("'{}' has just ended", container.spec.name)};
+  Undo undo{trace};
   kernel::enter_namespaces(trace, pidfd->get(), CLONE_NEWPID,
                            fmt::format("nsenter --target {} --pid", container.status.pid));
+  const auto come_back = [&] {
+    kernel::enter_namespaces(trace, self.get(), CLONE_NEWPID, "# later children are born beside us again");
+  };
+  undo.push("come back to our own PID namespace", come_back);
 
   auto [upper, lower] = Channel::pair();
   const auto settings = TraceSettings::of(trace);
@@ -79,6 +85,8 @@ Child enter_container(EnterRequest request)
     }
     ::_exit(127);
   }
+  come_back();
+  undo.commit();
   lower.close();
   request.streams = ChildStreams{};
   while (receive_relaying(upper, trace)) {

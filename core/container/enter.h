@@ -17,8 +17,6 @@ struct EnterRequest {
 
 // A process in all namespaces, groups and the confinement of the container. Returns when its execve(2) has succeeded.
 // The child gets SIGKILL when this process ends. Throws Error (status 126, 127 where the command is the reason).
-//
-// The caller joins the container's PID namespace for its later children (setns(2)): it makes no others afterwards.
 Child enter_container(EnterRequest request);
 
 // The container's /dev/pts, in which an exec opens its terminal. Throws Error.

@@ -67,9 +67,13 @@ def wait_until_alone(conductor):
     wait_until(alone, 10, lambda: "\n".join(host.processes_using(conductor.root, conductor.run_directory)))
 
 
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/status").read_text().split("PPid:")[1].split()[0])
+
+
 def keeper_of(conductor, name):
     """The pid of the process that keeps a container."""
-    return int(Path(f"/proc/{row(conductor, name)['pid']}/status").read_text().split("PPid:")[1].split()[0])
+    return parent_of(row(conductor, name)["pid"])
 
 
 def kill_keeper(conductor, name):
@@ -138,6 +142,23 @@ def test_command_of_an_exec_dies_with_its_verb(box):
     verb.communicate()
     wait_until(lambda: len(box.json("top", "web")) == 1, 10, "the command is gone")
     assert box.state("web") == "running"
+
+
+@pytest.mark.parametrize("options", [[], ["-d"], ["--session"]], ids=lambda words: " ".join(words) or "in front")
+def test_keeper_of_an_exec_has_its_later_children_outside(box, options):
+    """Only the command is born in the container: what else its keeper may start must not be seen or killed there."""
+    box.ok("run", "-d", box.image, "web", *SLEEP)
+    verb = box.start("exec", *options, "web", "--", "sleep", "2000")
+
+    def command():
+        return next((p["host_pid"] for p in box.json("top", "web") if p["command"] == "sleep 2000"), None)
+    pid = wait_until(command, 10, "the command runs")
+    keeper = parent_of(pid)
+    outside = os.readlink("/proc/self/ns/pid")
+    wait_until(lambda: os.readlink(f"/proc/{keeper}/ns/pid_for_children") == outside, 5, "it has come back")
+    os.kill(pid, signal.SIGKILL)
+    verb.communicate(timeout=10)
+    assert verb.returncode == (0 if options else 137)
 
 
 # ---- run in the foreground
