@@ -119,7 +119,9 @@ bool entry_exists(const std::string& term)
 {
   int status = 0;
   // On stdout only because setupterm wants a descriptor; it is not written to.
-  return setupterm(term.c_str(), STDOUT_FILENO, &status) == OK;
+  if (setupterm(term.c_str(), STDOUT_FILENO, &status) != OK) return false;
+  del_curterm(cur_term); // newterm() makes one of its own and forgets this one
+  return true;
 }
 
 attr_t attributes_of(std::uint16_t flags)
