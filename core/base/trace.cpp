@@ -114,7 +114,7 @@ void Trace::after(Event& call, int error, bool skipped)
   send(call);
 }
 
-uint32_t Trace::reserve_ids() { return std::exchange(next_id_, next_id_ + 10'000); }
+uint32_t Trace::reserve_ids() { return std::exchange(next_id_, next_id_ + child_ids_); }
 
 void Trace::restart(uint32_t first_id, uint32_t parent)
 {
@@ -125,6 +125,7 @@ void Trace::restart(uint32_t first_id, uint32_t parent)
   interrupt_ = nullptr;
   calls_wanted_ = steps_wanted_ = false;
   next_id_ = first_id;
+  child_ids_ = std::max(child_ids_ / 20, 1U);
   current_ = parent;
 }
 

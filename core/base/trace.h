@@ -116,7 +116,8 @@ public:
   void relay(const Event& event);
   void end_relayed(Outcome outcome);
 
-  // Step ids for a child program: the child counts up from the returned number, we go on 10,000 later.
+  // Step ids for a child program: the child counts up from the returned number, we go on 10,000 later; a child that has
+  // children itself gives each of them a small part of its own.
   uint32_t reserve_ids();
   // In a fresh child: no listeners, no gate, ids from `first`, steps lie below `parent`.
   void restart(uint32_t first_id, uint32_t parent);
@@ -132,6 +133,7 @@ private:
   const volatile bool* interrupt_ = nullptr;
   bool calls_wanted_ = false, steps_wanted_ = false;
   uint32_t next_id_ = 1;
+  uint32_t child_ids_ = 10'000;
   uint32_t current_ = 0;
 };
 

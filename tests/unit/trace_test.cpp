@@ -4,6 +4,8 @@
 #include "core/base/undo.h"
 #include "core/kernel/call.h"
 
+#include <set>
+
 #include <gtest/gtest.h>
 
 namespace conductor {
@@ -100,6 +102,37 @@ TEST(Trace, SignalDoesNotStopTheUndo)
     undo.push("take it back", [&] { call(trace, made); });
   }
   EXPECT_EQ(made, 1);
+}
+
+// What a process does when it makes another: both reserve, in their copies of one trace.
+void make_child(Trace& parent, Trace& child)
+{
+  const uint32_t first = parent.reserve_ids();
+  child.restart(first, parent.current_step());
+}
+
+TEST(Trace, NoStepOfTwoGenerationsHasTheIdOfAnother)
+{
+  Trace verb;
+  std::set<uint32_t> ids;
+  size_t steps = 0;
+  const auto take = [&](Trace& trace) {
+    for (int i = 0; i < 50; ++i, ++steps) ids.insert(Step{trace, "step"}.id());
+  };
+  for (int containers = 0; containers < 3; ++containers) {
+    take(verb);
+    Trace keeper;
+    make_child(verb, keeper);
+    for (int processes = 0; processes < 3; ++processes) {
+      take(keeper);
+      Trace init;
+      make_child(keeper, init);
+      take(init);
+    }
+    take(keeper);
+  }
+  take(verb);
+  EXPECT_EQ(ids.size(), steps);
 }
 
 TEST(Undo, CommittedOneLeavesTheGateInPlace)
