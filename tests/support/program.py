@@ -39,6 +39,10 @@ class Conductor:
         self.root_id = None
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("CONDUCTOR_")}
         self.environment.update(LC_ALL="C.UTF-8", TERM="xterm-256color")
+        # What the sanitizers find (preset sanitize) goes into files: of keepers and other children nobody reads stderr.
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+            given = os.environ.get(name, "")
+            self.environment[name] = f"{given}:log_path={self.directory}/sanitizer".lstrip(":")
         self.screens = []
 
     def command(self, *arguments):
@@ -102,8 +106,9 @@ class Conductor:
         return self.root_id
 
     def leftovers(self):
-        """What is left of this root on the host, one line each."""
-        left = [f"process: {p}" for p in host.processes_using(self.root, self.run_directory)]
+        """What is left of this root on the host, one line each, and what the sanitizers found."""
+        left = [f"found: {file.read_text()}" for file in self.directory.glob("sanitizer.*")]
+        left += [f"process: {p}" for p in host.processes_using(self.root, self.run_directory)]
         left += [f"mount: {m}" for m in host.all_mounts() if str(self.directory) in m]
         if root_id := self.id():
             left += [f"cgroup: {c}" for c in host.cgroups(root_id)]
@@ -123,7 +128,7 @@ class Conductor:
         try:
             if self.root.exists():
                 self.remove_containers()
-                wait_until(lambda: not self.leftovers(), 5, lambda: "gone:\n  " + "\n  ".join(self.leftovers()))
+            wait_until(lambda: not self.leftovers(), 5, lambda: "gone:\n  " + "\n  ".join(self.leftovers()))
         finally:
             self.clear_by_force()
 
