@@ -1,6 +1,7 @@
 #include "core/container/wire.h"
 
 #include "core/base/error.h"
+#include "core/kernel/call.h"
 #include "core/kernel/files.h"
 
 #include <algorithm>
@@ -127,13 +128,21 @@ Fd listen_in(Trace& trace, int directory, const std::string& name)
   if (!socket) throw Error{"make a socket", errno};
   ::fchmod(socket.get(), 0600); // before bind(2), which gives this mode to the file
   const auto bind = [&] {
-    return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    return kernel::perform(
+        trace, "bind",
+        [&] {
+          return kernel::CallText{
+              fmt::format("bind(socket, \"{}\")", shown(directory, name)),
+              fmt::format("socat UNIX-LISTEN:{},type=5 -   # SOCK_SEQPACKET", shown(directory, name))};
+        },
+        [&] { return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address); });
   };
-  if (!bind()) {
-    if (errno != EADDRINUSE) throw Error{"make the socket " + shown(directory, name), errno};
+  auto bound = bind();
+  if (bound.error == EADDRINUSE) {
     kernel::remove_file(trace, directory, name); // of a keeper that was killed
-    if (!bind()) throw Error{"make the socket " + shown(directory, name), errno};
+    bound = bind();
   }
+  if (bound.failed()) throw Error{"make the socket " + shown(directory, name), bound.error};
   if (::listen(socket.get(), 8) < 0) throw Error{"listen on " + shown(directory, name), errno};
   return socket;
 }

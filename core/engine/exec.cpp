@@ -65,13 +65,15 @@ KeeperRequest keeper_request(const Context& context, Entered entered, Local loca
 
 // The process that stays behind a session or a detached command.
 [[noreturn]] void be_holder(const Context& context, const Container& container, const ProcessSpec& process,
-                            const std::string& session, Channel& channel, const TraceSettings& settings)
+                            const std::string& session, const kernel::Cgroup& keepers, Channel& channel,
+                            const TraceSettings& settings)
 {
   int status = 0;
   try {
     Trace& trace = context.trace;
     Uplink uplink{channel, settings.calls};
     settings.apply(trace, uplink);
+    kernel::join_groups(trace, keepers.tasks());
     kernel::close_descriptors_except({context.root.dir(), context.root.run(), channel.fd()});
     kernel::leave_session(trace);
     Fd directory;
@@ -120,8 +122,7 @@ std::string start_holder(Context& context, const Container& container, const Pro
       kernel::clone_process(trace, {.cgroup_fd = keepers.v2()}, session ? "the session's holder" : "the keeper");
   if (!holder) {
     upper.close();
-    kernel::join_groups(trace, keepers.tasks());
-    be_holder(context, container, process, id, lower, settings);
+    be_holder(context, container, process, id, keepers, lower, settings);
   }
   lower.close();
   try {

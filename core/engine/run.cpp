@@ -29,14 +29,15 @@ Container startable(const Context& context, const std::string& id)
 }
 
 // The keeper's life, from its clone to its end.
-[[noreturn]] void be_keeper(const Context& context, const std::string& id, Channel& channel, Lock& lock,
-                            const TraceSettings& settings)
+[[noreturn]] void be_keeper(const Context& context, const std::string& id, const kernel::Cgroup& keepers,
+                            Channel& channel, Lock& lock, const TraceSettings& settings)
 {
   int status = 0;
   try {
     Trace& trace = context.trace;
     Uplink uplink{channel, settings.calls};
     settings.apply(trace, uplink);
+    kernel::join_groups(trace, keepers.tasks());
     kernel::close_descriptors_except({context.root.dir(), context.root.run(), lock.fd(), channel.fd()});
     kernel::leave_session(trace);
     KeeperRequest request = launch(context, startable(context, id), Local::nobody);
@@ -73,8 +74,7 @@ void start(Context& context, const std::string& id)
   auto keeper = kernel::clone_process(trace, {.cgroup_fd = keepers.v2()}, "the keeper");
   if (!keeper) {
     upper.close();
-    kernel::join_groups(trace, keepers.tasks());
-    be_keeper(context, id, lower, lock, settings);
+    be_keeper(context, id, keepers, lower, lock, settings);
   }
   lower.close();
   try {

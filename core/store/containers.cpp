@@ -208,7 +208,9 @@ void clean_behind(const Root& root, const std::string& doomed)
 {
   Trace& trace = root.trace();
   const auto parent = open_pidfd(::getpid());
-  auto child = clone_process(trace, {}, "what cleans up behind us");
+  // Its own calls come when the verb has ended and nobody listens any more, so what they will be is told here.
+  const std::string what = "what removes " + root.path() + "/" + doomed + " behind us";
+  auto child = clone_process(trace, {}, what.c_str());
   if (child) {
     child->release();
     return;

@@ -3,11 +3,11 @@ import json
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 from support import host
 from support.gate import Gated
+from support.host import is_gone, parent_of
 from support.waiting import wait_until
 
 SLEEP = ["--", "sleep", "1000"]
@@ -26,14 +26,6 @@ def truth(conductor, name):
 
 def row(conductor, name):
     return next(c for c in conductor.json("ps", "-a") if c["name"] == name)
-
-
-def is_gone(pid):
-    """No such process, or one that only waits to be reaped."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def entries(directory):
@@ -65,10 +57,6 @@ def wait_until_alone(conductor):
             kept |= {known["pid"], known["keeper_pid"]} if "keeper_pid" in known else {known["pid"]}
         return len(host.processes_using(conductor.root, conductor.run_directory)) <= len(kept)
     wait_until(alone, 10, lambda: "\n".join(host.processes_using(conductor.root, conductor.run_directory)))
-
-
-def parent_of(pid):
-    return int(Path(f"/proc/{pid}/status").read_text().split("PPid:")[1].split()[0])
 
 
 def keeper_of(conductor, name):

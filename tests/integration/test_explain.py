@@ -3,13 +3,23 @@ import collections
 import json
 import os
 import re
+import signal
 import subprocess
 
 import pytest
+from support import host, strace
+from support.waiting import wait_until
 
-# Calls that change mounts, processes or namespaces; each that conductor's own processes make must have been told.
-TOLD_CALLS = ["mount", "umount2", "pivot_root", "clone3", "setns", "unshare", "fsopen", "fsconfig", "fsmount", "open_tree",
-              "move_mount", "mount_setattr", "sethostname"]
+# Every verb that changes something, in the states of its container that matter: "running", "stopped" and "crashed" are there before.
+CHANGING = ["build made {directory}/Conductorfile", "rmi {image}", "rmcache", "run --rm {image} -- true",
+            "run -d {image} web -- sleep 1000",
+            "run --rm --userns host --network host --read-only --tmpfs /t --memory 64M --cpus 0.5 --pids 50 -v /etc:/x:ro {image}"
+            " -- true", "create {image} web", "start stopped", "exec running -- true", "exec -d running -- sleep 1000",
+            "exec --session running -- sleep 1000", "stop running", "stop --keep running", "kill running", "rm stopped",
+            "rm -f running", "start crashed", "doctor --fix  # crashed", "demo"]
+# Those that only look, or only join what runs; the console changes things by other verbs.
+LOOKING = {"images", "attach", "wait", "ps", "inspect", "logs", "top", "stats", "sessions", "events", "console", "config",
+           "completion", "version", "help"}
 
 
 @pytest.fixture
@@ -94,55 +104,39 @@ def test_explain_names_steps_calls_results_and_what_to_type(box):
     assert "\x1b" not in text
 
 
-def traced(conductor, *arguments):
-    """Runs a verb under strace; the calls that conductor's own processes made, by name, and what the verb told."""
-    log = conductor.directory / "strace"
-    command = ["strace", "-f", "-qq", "-s", "4096", "-o", str(log), "-e", "trace=execve,write,mkdir,mkdirat," + ",".join(TOLD_CALLS),
-               *conductor.command("--explain=json", *arguments)]
-    done = subprocess.run(command, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
-                          env=conductor.environment)
-    told = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
-    made, foreign, began = collections.Counter(), set(), False
-    for line in log.read_text(errors="replace").splitlines():
-        found = re.match(r"(\d+) +(\w+)\((.*)", line)
-        if not found:
-            continue
-        pid, name, rest = found.groups()
-        if name == "execve" and " = 0" in rest:
-            # The first execve is conductor itself; whatever executes another program is no process of ours any more.
-            if not began or "conductor" in rest.split(",")[0]:
-                began = True
-            else:
-                foreign.add(pid)
-        elif pid not in foreign and name in TOLD_CALLS:
-            made[name] += 1
-    calls = collections.Counter(e["name"] for e in told if e["event"] == "call_began")
-    return done, made, calls, told
+# ---- strace as the witness
+
+def test_every_verb_is_known_to_change_something_or_not(conductor):
+    verbs = set(re.findall(r"^  ([a-z]+) ", conductor.ok("help").split("Options for every verb")[0], re.M))
+    assert verbs == {words.split()[0] for words in CHANGING} | LOOKING
 
 
-@pytest.mark.parametrize("words", ["run --rm {image} -- true", "run -d {image} web -- true", "exec running -- true",
-                                   "stop running", "rm -f running"])
-def test_strace_shows_no_call_that_explain_does_not(box, words):
+@pytest.mark.parametrize("words", CHANGING)
+def test_strace_shows_nothing_that_explain_does_not(box, words):
     if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"]).returncode != 0:
         pytest.skip("strace does not work here")
+    (box.directory / "motd").write_text("hello\n")
+    (box.directory / "Conductorfile").write_text(f"FROM {box.image}\nENV A=1\nCOPY motd /etc/motd\nRUN echo hi > /hi\n"
+                                                 "WORKDIR /some/where\n")
     if "running" in words:
         box.ok("run", "-d", box.image, "running", "--", "sleep", "1000")
-    done, made, calls, told = traced(box, *words.format(image=box.image).split())
-    assert done.returncode == 0, done.stderr
-    untold = {name: (count, calls[name]) for name, count in made.items() if count > calls[name]}
-    assert not untold, f"made more often than told (made, told): {untold}"
+    if "stopped" in words:
+        box.ok("create", box.image, "stopped", "--", "sleep", "1000")
+    if "crashed" in words:
+        box.ok("run", "-d", box.image, "crashed", "--", "sleep", "1000")
+        pid = json.loads(box.ok("inspect", "crashed"))["pid"]
+        os.kill(host.parent_of(pid), signal.SIGKILL)
+        wait_until(lambda: host.is_gone(pid), 10, "PID 1 dies with its keeper")
+    run = strace.Run(box, *words.partition("#")[0].format(image=box.image, directory=box.directory).split())
+    assert run.status == 0, run.printed
+    check_stream(run.events)
+    assert not run.untold, "\n".join(run.untold)
 
 
-def test_writes_to_control_groups_are_told(box):
-    log = box.directory / "strace"
-    subprocess.run(["strace", "-f", "-qq", "-y", "-s", "256", "-o", str(log), "-e", "trace=write,mkdir,mkdirat",
-                    *box.command("--explain=json", "run", "--rm", box.image, "--", "true")],
-                   stdin=subprocess.DEVNULL, stderr=open(box.directory / "told", "w"), check=True, timeout=120)
-    told = [json.loads(line) for line in (box.directory / "told").read_text().splitlines() if line.startswith("{")]
-    text = "\n".join(e.get("call", "") for e in told if e["event"] == "call_began")
-    written = re.findall(r"write\(\d+<(/sys/fs/cgroup[^>]*)>", log.read_text(errors="replace"))
-    made = re.findall(r"mkdir(?:at)?\([^\n]*?cgroup[^\n]* = 0", log.read_text(errors="replace"))
-    told_writes = sum(1 for e in told if e["event"] == "call_began" and "cgroup" in e["call"])
-    assert told_writes >= len(set(written)) + len(made), (text, written, made)
-    for path in set(written):
-        assert os.path.basename(path) in text, path
+def test_witness_sees_what_is_not_told(box):
+    """The comparison itself: with one event taken away it must find what that event told."""
+    run = strace.Run(box, "run", "--rm", box.image, "--", "true")
+    told = [event for event in run.events if event["event"] == "call_began"]
+    for name in ("mkdirat", "symlinkat", "bind", "pivot_root", "clone3", "setgroups", "mknodat"):
+        without = [event for event in told if event["name"] != name]
+        assert len(without) < len(told) and list(strace.compare(run.processes, without)), name

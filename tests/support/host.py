@@ -71,6 +71,18 @@ def cgroups(root_id=None):
     return sorted(found)
 
 
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/status").read_text().split("PPid:")[1].split()[0])
+
+
+def is_gone(pid):
+    """No such process, or one that only waits to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def describe(pid):
     command = _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
     return f"{pid} {command or _read(f'/proc/{pid}/comm').decode(errors='replace').strip()}"
