@@ -183,6 +183,8 @@ def test_single_ctrl_p_reaches_the_program(box):
 def test_two_attached_terminals_see_the_same(box):
     box.ok("run", "-d", "-t", "-i", box.image, "web", *SHELL)
     one, two = box.screen("attach", "web"), box.screen("attach", "web")
+    for each in (one, two):  # the shell draws its prompt for whoever comes
+        each.wait_for_text("#")
     type_line(one, "echo $((40+2)) for all")
     wait_for_line(one, "42 for all")
     wait_for_line(two, "42 for all")
