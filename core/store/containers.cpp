@@ -199,18 +199,33 @@ bool wrote_nothing(const Root& root, const std::string& doomed)
   return upper && list_directory(upper->get(), ".").empty();
 }
 
+// The last container takes the groups of its root along, which is possible only when its keeper has left them.
+void clean(const Root& root, const std::string& doomed, std::chrono::milliseconds patience)
+{
+  Trace& trace = root.trace();
+  const Containers containers{root};
+  remove_tree(trace, root.dir(), doomed);
+  if (containers.ids().empty() && is_in_cgroup_of(root.id())) leave_cgroups(trace);
+  containers.leave_no_groups(patience);
+}
+
 // What is left to do behind the verb, by a process that outlives it. A dozen empty directories free no space that
 // anybody waits for, but on a file system that discards freed blocks at once (mount -o discard) each one waits for the
-// device: most of the time of a short `run --rm`. The mount namespace that the keeper still holds waits for RCU when it
-// goes. And the last container takes the groups of its root along, which is possible only when its keeper has left
-// them. Should the process be killed, `doctor` and the next build find what is left.
+// device: most of the time of a short `run --rm`. And the mount namespace that the keeper still holds waits for RCU
+// when it goes. Should the process be killed, `doctor` and the next build find what is left.
 void clean_behind(const Root& root, const std::string& doomed)
 {
   Trace& trace = root.trace();
   const auto parent = open_pidfd(::getpid());
   // Its own calls come when the verb has ended and nobody listens any more, so what they will be is told here.
   const std::string what = "what removes " + root.path() + "/" + doomed + " behind us";
-  auto child = clone_process(trace, {}, what.c_str());
+  std::optional<Child> child;
+  try {
+    child = clone_process(trace, {}, what.c_str());
+  } catch (
+      const Error&) { // no process left, or stopped: the container is gone already, so this must not wait for doctor
+    return clean(root, doomed, std::chrono::milliseconds{0});
+  }
   if (child) {
     child->release();
     return;
@@ -220,9 +235,7 @@ void clean_behind(const Root& root, const std::string& doomed)
     pollfd watched{parent ? parent->get() : -1, POLLIN, 0};
     ::poll(&watched, 1, 200); // whoever closes a namespace last waits for it, and that shall not be our parent
     close_descriptors_except({root.dir()});
-    remove_tree(trace, root.dir(), doomed);
-    if (Containers{root}.ids().empty() && is_in_cgroup_of(root.id())) leave_cgroups(trace);
-    Containers{root}.leave_no_groups(std::chrono::seconds{2});
+    clean(root, doomed, std::chrono::seconds{2});
   } catch (const Error&) { // it is found again
   }
   ::_exit(0);
@@ -234,6 +247,14 @@ void Containers::remove(const std::string& id, const std::string& name) const
 {
   if (!is_id(id)) throw Error{"'" + visible(id) + "' is no container id"};
   Trace& trace = root_.trace();
+  std::optional<Error> failed;
+  const auto attempt = [&](const auto& step) {
+    try {
+      step();
+    } catch (const Error& error) {
+      if (!failed) failed = error;
+    }
+  };
   // Out of sight at one stroke, then taken apart: nobody ever finds half a container.
   const std::string doomed = "tmp/removed-" + id;
   {
@@ -248,16 +269,18 @@ void Containers::remove(const std::string& id, const std::string& name) const
         throw;
       }
     }
-    if (!name.empty()) give_name_back(root_, name, id);
+    // From here on it is gone for everybody, so a step that fails must not keep the others from their part.
+    if (!name.empty()) attempt([&] { give_name_back(root_, name, id); });
   }
-  remove_tree(trace, root_.run(), "c/" + id);
+  attempt([&] { remove_tree(trace, root_.run(), "c/" + id); });
   const bool behind = wrote_nothing(root_, doomed);
-  if (!behind) remove_tree(trace, root_.dir(), doomed);
+  if (!behind) attempt([&] { remove_tree(trace, root_.dir(), doomed); });
   const bool last = ids().empty();
   if (behind || (last && !cgroup_leaves(root_.id()).empty()))
-    clean_behind(root_, doomed);
+    attempt([&] { clean_behind(root_, doomed); });
   else if (last) // nobody is in the way: a foreground run keeps its container from outside the groups of the root
-    leave_no_groups(std::chrono::milliseconds{0});
+    attempt([&] { leave_no_groups(std::chrono::milliseconds{0}); });
+  if (failed) throw Error{*failed};
 }
 
 void Containers::leave_no_groups(std::chrono::milliseconds patience) const

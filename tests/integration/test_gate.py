@@ -1,6 +1,7 @@
 """The gate: an operation stops before each call, and can be told to go on, to leave the call out, or to end."""
 import os
 import subprocess
+import time
 
 import pytest
 from support.gate import Gated
@@ -43,24 +44,43 @@ def test_call_that_is_skipped_is_not_made(box):
 
 
 def test_abort_before_any_call_leaves_nothing(box):
-    """Every call is aborted once. A start that fails takes back at once what it made; where the container's end is
-    being cleared away, the command's own status counts, and doctor --fix finishes what was stopped."""
+    """Every call is aborted once, and nobody waits; afterwards neither a container nor anything in the kernel is left.
+    Where the container's end is being cleared away, the command's own status counts."""
     gated = Gated(box, "run", "--rm", box.image, "--", "true")
     assert gated.drive(lambda call: "go")[0] == 0
     for stop_at in range(len(gated.calls)):
-        asked = []
+        asked, began = [], time.monotonic()
 
         def decide(call):
             asked.append(call)
             return "abort" if len(asked) == stop_at + 1 else "go"
 
         status, _, error = Gated(box, "run", "--rm", box.image, "--", "true").drive(decide)
+        assert time.monotonic() - began < 10, asked[-1]
         started = "execve" in [call["name"] for call in asked[:stop_at]]
         assert started or len(asked) <= stop_at or status != 0, error
-        if started:
-            box.run("doctor", "--fix")
-        assert box.json("ps", "-a") == [], asked[stop_at]
-        wait_until(lambda: not box.leftovers(), 5, lambda: f"{asked[stop_at]}: {box.leftovers()}")
+        assert box.json("ps", "-a") == [], asked[-1]
+        wait_until(lambda: not box.leftovers(), 5, lambda: f"{asked[-1]}: {box.leftovers()}")
+
+
+@pytest.mark.parametrize("verb", [["run", "--rm"], ["run", "-d"], ["start"]], ids=" ".join)
+@pytest.mark.parametrize("file", ["/status.json", "/journal"])
+def test_abort_when_the_container_runs_already_leaves_nothing(box, verb, file):
+    """Between its start and the word that it was started, all that it has must go again."""
+    if verb[0] == "start":
+        box.ok("create", box.image, "web", "--", "sleep", "1000")
+    words = [*verb, "web"] if verb[0] == "start" else [*verb, box.image, "web", "--", "sleep", "1000"]
+    executed = []
+
+    def decide(call):
+        executed.extend([call] if call["name"] == "execve" else [])
+        return "abort" if executed and call["name"] == "write" and file in call["call"] else "go"
+
+    status, _, error = Gated(box, *words).drive(decide)
+    assert executed and status == 125 and "stopped at the gate" in error
+    assert [c["state"] for c in box.json("ps", "-a")] == (["created"] if verb[0] == "start" else [])
+    box.run("rm", "web")
+    wait_until(lambda: not box.leftovers(), 5, lambda: box.leftovers())
 
 
 def test_end_of_the_input_means_abort(box):
