@@ -19,7 +19,7 @@ def program_path():
     candidates = [os.environ.get("CONDUCTOR_PROGRAM"), TOP / "build/release/conductor", TOP / "build/debug/conductor"]
     for candidate in candidates:
         if candidate and os.access(candidate, os.X_OK):
-            return Path(candidate)
+            return Path(candidate).absolute()
     raise FileNotFoundError(f"no conductor to test: {', '.join(str(c) for c in candidates if c)}")
 
 
@@ -150,7 +150,9 @@ class Conductor:
                 for pid in Path(group, "cgroup.procs").read_text().split():
                     os.kill(int(pid), 9)
                 wait_until(lambda: remove_group(group), 5, f"the cgroup {group} is removed")
-        shutil.rmtree(self.directory, ignore_errors=True)
+        # What a test has mounted there may be the host's own.
+        if not any(mount.startswith(f"{self.directory}/") for mount in host.mounts()):
+            shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def is_zombie(pid):
