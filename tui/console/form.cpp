@@ -177,9 +177,8 @@ bool FormOverlay::key(const Key& key)
   }
   const bool at_end = editor.cursor_column(0, 100000) == text_width(editor.text());
   const std::string offer = suggestion(current_);
-  if (key.is(Named::tab) && !key.modifiers.shift && !offer.empty() && at_end && taking_key() == "Tab")
-    editor.set(offer);
-  else if (key.is(Named::right) && at_end && !offer.empty())
+  const bool takes = key.is(Named::right) || (key.is(Named::tab) && !key.modifiers.shift && taking_key() == "Tab");
+  if (takes && at_end && !offer.empty())
     editor.set(offer);
   else if (key.is(Named::tab))
     move(key.modifiers.shift ? -1 : 1);

@@ -30,7 +30,7 @@ protected:
 
 enum class JobState : char { running, done, failed, cancelled };
 
-class Job : public Source {
+class Job final : public Source {
 public:
   /// arguments: without the program ("start", "id:..."). Starts it at once. Throws Error.
   Job(Loop& loop, JobListener& listener, int number, std::string title, std::vector<std::string> arguments);
