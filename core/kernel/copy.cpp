@@ -19,32 +19,6 @@
 namespace conductor::kernel {
 namespace {
 
-// Only what a file system of ours may carry from elsewhere: never trusted.*, which overlayfs uses for itself.
-bool is_carried(std::string_view name) { return name.starts_with("user.") || name == "security.capability"; }
-
-Xattrs read_xattrs(int fd, const std::string& what)
-{
-  Xattrs found;
-  std::string names(65536, '\0'); // XATTR_LIST_MAX
-  const ssize_t length = ::flistxattr(fd, names.data(), names.size());
-  if (length < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) return found;
-  if (length < 0) throw Error{"list the attributes of " + what, errno};
-  names.resize(static_cast<size_t>(length));
-  for (size_t at = 0; at < names.size();) {
-    const std::string name{names.c_str() + at};
-    at += name.size() + 1;
-    if (!is_carried(name)) continue;
-    std::string value(65536, '\0'); // XATTR_SIZE_MAX
-    const ssize_t size = ::fgetxattr(fd, name.c_str(), value.data(), value.size());
-    if (size < 0 && errno == ENODATA) continue;
-    if (size < 0) throw Error{"read the attribute " + name + " of " + what, errno};
-    value.resize(static_cast<size_t>(size));
-    found.emplace_back(name, std::move(value));
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
 bool same_time(const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
 
 // Bytes are told at most every so many of them.
@@ -211,6 +185,35 @@ private:
 };
 
 } // namespace
+
+bool is_carried(std::string_view attribute)
+{
+  if (attribute.starts_with("user.overlay.")) return false;
+  return attribute.starts_with("user.") || attribute == "security.capability";
+}
+
+Xattrs read_xattrs(int fd, const std::string& what)
+{
+  Xattrs found;
+  std::string names(65536, '\0'); // XATTR_LIST_MAX
+  const ssize_t length = ::flistxattr(fd, names.data(), names.size());
+  if (length < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) return found;
+  if (length < 0) throw Error{"list the attributes of " + what, errno};
+  names.resize(static_cast<size_t>(length));
+  for (size_t at = 0; at < names.size();) {
+    const std::string name{names.c_str() + at};
+    at += name.size() + 1;
+    if (!is_carried(name)) continue;
+    std::string value(65536, '\0'); // XATTR_SIZE_MAX
+    const ssize_t size = ::fgetxattr(fd, name.c_str(), value.data(), value.size());
+    if (size < 0 && errno == ENODATA) continue;
+    if (size < 0) throw Error{"read the attribute " + name + " of " + what, errno};
+    value.resize(static_cast<size_t>(size));
+    found.emplace_back(name, std::move(value));
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
 
 FileFacts facts_of(int fd, const std::string& what)
 {

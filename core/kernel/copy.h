@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,11 @@ struct FileFacts {
   std::string link; // where a symlink points
   Xattrs xattrs;    // user.* and security.capability
 };
+// Only what a file system of ours may carry from elsewhere: user.* and security.capability, never trusted.* and
+// user.overlay.*, which overlayfs uses for itself.
+bool is_carried(std::string_view attribute);
+// Those of an open file, sorted. Throws Error.
+Xattrs read_xattrs(int fd, const std::string& what);
 // Facts of an open file (O_PATH is enough for all but xattrs). Throws Error.
 FileFacts facts_of(int fd, const std::string& what);
 
