@@ -41,6 +41,7 @@ LIBRARIES = {
     r"openssl/.*": r"core/image/.*\.cpp",
     r"curl/.*": r"core/image/registry/transport\.cpp",
     r"isa-l/.*|zstd\.h": r"core/image/decompress\.cpp",
+    r"zlib\.h": r"core/image/layer_packer\.cpp",
     r"nlohmann/.*": r".*\.cpp",
     r"CLI/.*": r"tui/command/arguments\.cpp",
     r"seccomp\.h": r"core/kernel/seccomp_generator\.cpp",
@@ -60,7 +61,7 @@ LINES_LIMIT = 700
 LOADS = {
     "conductor": {"libmnl.so.0", "libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"},
     "conductor-images": {"libmnl.so.0", "libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
-                         "libcrypto.so.3", "libisal.so.2", "libzstd.so.1"},
+                         "libcrypto.so.3", "libisal.so.2", "libzstd.so.1", "libz.so.1"},
     "conductor-console": {"libmnl.so.0", "libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
                           "libncursesw.so.6", "libtinfo.so.6"},
 }

@@ -43,7 +43,7 @@ Fd overlay_by_path(const Root& root, const kernel::OverlayRequest& request)
   if (!request.upper.empty()) {
     kernel::make_symlink(trace, absolute(root, request.upper), links.get(), "upper");
     kernel::make_symlink(trace, absolute(root, request.work), links.get(), "work");
-    options += ",upperdir=upper,workdir=work";
+    options += ",upperdir=upper,workdir=work,redirect_dir=off,metacopy=off";
     if (request.is_volatile) options += ",volatile";
   }
   if (::fchdir(links.get()) < 0) throw Error{"enter the links of the layers", errno};

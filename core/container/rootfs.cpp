@@ -50,7 +50,7 @@ Error unfit(const Root& root, const Error& error)
 RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw, bool is_volatile)
 {
   RootfsPlan plan{.rw = rw, .is_volatile = is_volatile, .host_network = spec.network == NetworkMode::host};
-  for (const auto& layer : spec.layers) plan.lower.push_back(Images::diff_path(layer));
+  plan.lower = Images::stack(spec.layers);
   if (plan.lower.empty()) {
     if (!kernel::exists(root.dir(), empty_layer)) kernel::make_directory(root.trace(), root.dir(), empty_layer, 0755);
     plan.lower.emplace_back(empty_layer);

@@ -44,23 +44,25 @@ MadeBase make_base(Context& context, const Base& base)
   MadeBase made{.config = config_of(base)};
   if (base.kind == BaseKind::scratch) return made;
   const std::string key = key_of(context, base);
-  if (const auto found = find_cached(context.root, key)) {
-    made.layers = {*found};
+  const auto take = [&](const Layer& layer) {
+    made.layers = {layer.id};
+    made.config.history = {{.created = rfc3339(layer.created_ns), .created_by = layer.made_by}};
     return made;
-  }
+  };
+  const auto find = [&] {
+    const auto id = find_cached(context.root, key);
+    return id ? Images{context.root}.find_layer(*id) : std::nullopt;
+  };
+  if (const auto found = find()) return take(*found);
   const StepLock lock{context.root, key};
-  if (const auto found = find_cached(context.root, key)) {
-    made.layers = {*found};
-    return made;
-  }
+  if (const auto found = find()) return take(*found);
   Step step{context.trace, "make " + base.reference(), "it is not in the cache yet"};
   const Workshop shop{context.root};
   fill(context, base, shop, shop.path() + "/made/diff");
   const Layer layer = commit_made(context.root, shop, "", "make " + base.reference());
   remember(context.root, key, layer.id);
-  made.layers = {layer.id};
   step.done();
-  return made;
+  return take(layer);
 }
 
 } // namespace conductor::image

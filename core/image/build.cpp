@@ -7,7 +7,7 @@
 #include "core/image/base.h"
 #include "core/image/bases.h"
 #include "core/image/builder.h"
-#include "core/image/digest.h"
+#include "core/image/layers.h"
 #include "core/kernel/files.h"
 #include "core/store/journal.h"
 
@@ -80,9 +80,7 @@ std::string checked_name(const std::string& name)
 // The id says what is in an image, so the same content is the same image, whenever it was built.
 Image save(Context& context, StageState&& state, const std::string& reference)
 {
-  Image image{.layers = std::move(state.layers), .config = std::move(state.config), .base = std::move(state.base)};
-  image.id = sha256(to_json(image));
-  image.created_ns = realtime_ns();
+  const Image image = make_image(context.root, std::move(state.layers), std::move(state.config), std::move(state.base));
   const Images images{context.root};
   Step step{context.trace, "name the image " + reference};
   images.save(image, reference);

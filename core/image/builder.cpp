@@ -202,7 +202,18 @@ void Builder::handle(StageState& state, const Instruction& instruction)
     return (this->*handler)(state, instruction); // these open their step when they know the cache's answer
   Step step{trace_, fmt::format("{}/{} {}", step_, of_, title(instruction)), "changes the configuration only"};
   (this->*handler)(state, instruction);
+  note_step(state, instruction, false);
   step.done();
+}
+
+// The history of the image: one entry a step.
+void Builder::note_step(StageState& state, const Instruction& instruction, bool made_layer)
+{
+  HistoryEntry entry{.created_by = title(instruction, 1000), .empty_layer = !made_layer};
+  if (made_layer)
+    if (const auto layer = Images{root_}.find_layer(state.layers.back())) entry.created = rfc3339(layer->created_ns);
+  state.config.history.push_back(std::move(entry));
+  state.config.created.clear();
 }
 
 void Builder::handle_argument(StageState& state, const Instruction& instruction)
@@ -357,6 +368,7 @@ void Builder::layer(StageState& state, const Instruction& instruction, const std
   const auto take = [&](const std::string& id) {
     Step step{trace_, topic, "cached"};
     if (!id.empty()) state.layers.push_back(id);
+    note_step(state, instruction, !id.empty());
     ++cached_;
     step.done();
   };
@@ -388,6 +400,7 @@ void Builder::make_layer(StageState& state, const Instruction& instruction, cons
     id = commit_made(root_, shop, state.layers.empty() ? "" : state.layers.back(), title(instruction, 1000)).id;
     state.layers.push_back(id);
   }
+  note_step(state, instruction, !id.empty());
   remember(root_, key, id);
   state.rebuilt = true;
   step.done();
@@ -398,8 +411,7 @@ Fd Builder::open_tree_for_writing(const StageState& state, const std::string& rw
   struct stat below {
     .st_mode = 0755
   };
-  std::vector<std::string> lower;
-  for (const std::string& layer : state.layers) lower.push_back(Images::diff_path(layer));
+  std::vector<std::string> lower = Images::stack(state.layers);
   if (lower.empty()) {
     // overlayfs wants something below.
     kernel::make_directory(trace_, root_.dir(), rw + "/empty", 0755);
@@ -421,10 +433,9 @@ Fd Builder::open_tree_for_writing(const StageState& state, const std::string& rw
 Fd Builder::open_tree_for_reading(const StageState& state)
 {
   if (state.layers.empty()) throw Error{"it has no files"};
+  std::vector<std::string> lower = Images::stack(state.layers);
   // overlayfs without an upper wants two layers at least; one is a directory already.
-  if (state.layers.size() == 1) return kernel::open_directory(root_.dir(), Images::diff_path(state.layers.front()));
-  std::vector<std::string> lower;
-  for (const std::string& layer : state.layers) lower.push_back(Images::diff_path(layer));
+  if (lower.size() == 1) return kernel::open_directory(root_.dir(), lower.front());
   return make_overlay(root_, {.tree = root_.dir(), .lower = std::move(lower)});
 }
 

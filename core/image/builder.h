@@ -47,6 +47,7 @@ private:
   StageState run_stage(size_t stage);
   StageState begin(size_t stage);
   void handle(StageState& state, const Instruction& instruction);
+  void note_step(StageState& state, const Instruction& instruction, bool made_layer);
 
   void handle_argument(StageState& state, const Instruction& instruction);
   void handle_command(StageState& state, const Instruction& instruction);

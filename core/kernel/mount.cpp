@@ -182,6 +182,10 @@ Fd overlay(Trace& trace, const OverlayRequest& request)
   if (!request.upper.empty()) {
     set("upperdir", request.upper);
     set("workdir", request.work);
+    // Some kernels are built with these on. A renamed directory would then be a pointer into lower layers, and a
+    // changed mode a file without content: no archive can hold either, so what was written could never be an image.
+    set("redirect_dir", "off");
+    set("metacopy", "off");
   }
   if (request.is_volatile && !request.upper.empty()) set("volatile", "");
   create(trace, context.get(), "overlay", overlay_cure);

@@ -26,30 +26,25 @@ json parse(std::string_view text, const char* what)
 
 std::string to_json(const Image& image)
 {
-  const ImageConfig& config = image.config;
-  const json document{
-      {"layers", image.layers},
-      {"base", image.base},
-      {"created_ns", image.created_ns},
-      {"config",
-       {{"env", config.env},
-        {"cmd", config.cmd},
-        {"entrypoint", config.entrypoint},
-        {"workdir", config.workdir},
-        {"user", config.user},
-        {"labels", config.labels},
-        {"stop_signal", config.stop_signal}}},
-  };
+  const json document{{"layers", image.layers},
+                      {"base", image.base},
+                      {"created_ns", image.created_ns},
+                      {"configuration", image.configuration}};
   return dump(document);
 }
 
 std::string to_json(const Layer& layer)
 {
+  json packed = json::array();
+  for (const PackedForm& form : layer.packed)
+    packed.push_back({{"digest", form.digest}, {"size", form.size}, {"media_type", form.media_type}});
   const json document{{"id", layer.id},
+                      {"diff_id", layer.diff_id},
                       {"parent", layer.parent},
                       {"made_by", layer.made_by},
                       {"size_bytes", layer.size_bytes},
-                      {"created_ns", layer.created_ns}};
+                      {"created_ns", layer.created_ns},
+                      {"packed", std::move(packed)}};
   return dump(document);
 }
 
@@ -61,14 +56,8 @@ Image image_from_json(std::string_view text)
     document.at("layers").get_to(image.layers);
     document.at("base").get_to(image.base);
     document.at("created_ns").get_to(image.created_ns);
-    const json& config = document.at("config");
-    config.at("env").get_to(image.config.env);
-    config.at("cmd").get_to(image.config.cmd);
-    config.at("entrypoint").get_to(image.config.entrypoint);
-    config.at("workdir").get_to(image.config.workdir);
-    config.at("user").get_to(image.config.user);
-    config.at("labels").get_to(image.config.labels);
-    config.at("stop_signal").get_to(image.config.stop_signal);
+    document.at("configuration").get_to(image.configuration);
+    image.config = parse_configuration(image.configuration).config;
     return image;
   } catch (const json::exception& error) {
     throw Error{std::string{"read an image: "} + error.what()};
@@ -81,10 +70,17 @@ Layer layer_from_json(std::string_view text)
   try {
     Layer layer;
     document.at("id").get_to(layer.id);
+    document.at("diff_id").get_to(layer.diff_id);
     document.at("parent").get_to(layer.parent);
     document.at("made_by").get_to(layer.made_by);
     document.at("size_bytes").get_to(layer.size_bytes);
     document.at("created_ns").get_to(layer.created_ns);
+    for (const json& each : document.at("packed")) {
+      PackedForm& form = layer.packed.emplace_back();
+      each.at("digest").get_to(form.digest);
+      each.at("size").get_to(form.size);
+      each.at("media_type").get_to(form.media_type);
+    }
     return layer;
   } catch (const json::exception& error) {
     throw Error{std::string{"read a layer: "} + error.what()};

@@ -229,6 +229,15 @@ std::vector<std::string> Images::layer_ids() const
 
 std::string Images::diff_path(const std::string& layer_id) { return layer_path(layer_id) + "/diff"; }
 
+std::vector<std::string> Images::stack(const std::vector<std::string>& layers)
+{
+  std::vector<std::string> directories;
+  for (size_t at = 0; at < layers.size(); ++at)
+    if (std::find(layers.begin() + static_cast<std::ptrdiff_t>(at) + 1, layers.end(), layers[at]) == layers.end())
+      directories.push_back(diff_path(layers[at]));
+  return directories;
+}
+
 void Images::commit_layer(const std::string& made, const Layer& layer) const
 {
   open_layers(root_);
@@ -239,6 +248,14 @@ void Images::commit_layer(const std::string& made, const Layer& layer) const
     if (error.number() != EEXIST && error.number() != ENOTEMPTY) throw;
     kernel::remove_tree(root_.trace(), root_.dir(), made);
   }
+}
+
+void Images::add_packed(const std::string& id, const PackedForm& form) const
+{
+  auto layer = find_layer(id);
+  if (!layer || std::find(layer->packed.begin(), layer->packed.end(), form) != layer->packed.end()) return;
+  layer->packed.push_back(form);
+  kernel::write_file(root_.trace(), root_.dir(), layer_path(id) + "/layer.json", to_json(*layer));
 }
 
 uint64_t Images::size(const Image& image) const

@@ -1,11 +1,11 @@
 // Images and layers on disk. An image is one JSON file keyed by id; its names are symlinks; layers are directories.
 #pragma once
 
+#include "core/store/configuration.h"
 #include "core/store/root.h"
 
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,31 +13,32 @@
 
 namespace conductor {
 
-// What an image says about the containers made from it (the OCI image configuration's `config`).
-struct ImageConfig {
-  std::vector<std::string> env; // K=V
-  std::vector<std::string> cmd, entrypoint;
-  std::string workdir;
-  std::string user;
-  std::map<std::string, std::string> labels;
-  std::string stop_signal;
-};
-
 struct Image {
-  std::string id;                  // 64 hex digits: sha256 of its JSON (without id and names)
+  std::string id;                  // 64 hex digits: the sha256 of its configuration
   std::vector<std::string> layers; // layer ids, base first
   ImageConfig config;
-  std::string base;               // the reference FROM named
-  int64_t created_ns = 0;         // CLOCK_REALTIME
+  std::string base;               // the reference FROM named; empty for one that was made elsewhere
+  int64_t created_ns = 0;         // CLOCK_REALTIME: what the configuration says, else when it came here
   std::vector<std::string> names; // references: "web:latest"; of find() by a name, that one
+  std::string configuration;      // the exact text (configuration.h); config is what it says
+};
+
+// One way a layer is packed for travelling.
+struct PackedForm {
+  std::string digest; // 64 hex digits: the sha256 of the packed bytes
+  uint64_t size = 0;  // of the packed bytes
+  std::string media_type;
+  bool operator==(const PackedForm&) const = default;
 };
 
 struct Layer {
-  std::string id;          // 64 hex digits
-  std::string parent;      // layer id or empty
+  std::string id;          // 64 hex digits, its directory: the diff_id, with few exceptions (chained_id)
+  std::string diff_id;     // 64 hex digits: the sha256 of its plain tar archive
+  std::string parent;      // layer id or empty: what it was made on, first
   std::string made_by;     // the instruction, for history
-  uint64_t size_bytes = 0; // of the diff, counted when it was committed
+  uint64_t size_bytes = 0; // of the files, counted when it was committed
   int64_t created_ns = 0;
+  std::vector<PackedForm> packed; // as it came or went; blobs.h has the bytes of those that came
 };
 
 class Images {
@@ -63,8 +64,13 @@ public:
   std::optional<Layer> find_layer(const std::string& id) const;
   // Path of a layer's diff relative to the root directory: "layers/<id>/diff".
   static std::string diff_path(const std::string& layer_id);
+  // The directories of layers (base first) as an overlay takes them. A layer that occurs again is left out below: what
+  // it shows there it shows again above, with everything that it hides, and the kernel takes no directory twice.
+  static std::vector<std::string> stack(const std::vector<std::string>& layers);
   // Renames a finished directory (root-relative, holding diff/) to its place; a layer of that id already there wins.
   void commit_layer(const std::string& made, const Layer& layer) const;
+  // Notes a packed form of a layer that is there.
+  void add_packed(const std::string& id, const PackedForm& form) const;
   uint64_t size(const Image& image) const; // bytes, all its layers; one that is missing counts nothing
   std::vector<std::string> layer_ids() const;
 
@@ -84,7 +90,8 @@ std::string normal_reference(std::string_view text);
 std::string reference_file(std::string_view reference);
 std::string reference_of_file(std::string_view file);
 
-// What lies in images/id/<id> and layers/<id>/layer.json. Names are not part of it.
+// What lies in images/id/<id> and layers/<id>/layer.json. Names are not part of it, and of an image's config only its
+// exact text is.
 std::string to_json(const Image& image);
 std::string to_json(const Layer& layer);
 // Throw Error when the text is not one of ours.

@@ -90,6 +90,12 @@ void check_format(const std::string& text, const std::string& path)
     throw Error{"the state directory '" + path + "' has format " + std::to_string(format) +
                     ", and this conductor knows formats up to " + std::to_string(store_format),
                 0, "use the newer conductor that wrote it, or another --root DIR"};
+  // Nothing of format 1 was ever released, and its images do not have what an upgrade would need: they are made anew.
+  if (format < store_format)
+    throw Error{"the state directory '" + path + "' has format " + std::to_string(format) +
+                    ", from before images could be exchanged, and this conductor knows format " +
+                    std::to_string(store_format) + " only",
+                0, "give a new one: --root DIR; or end its containers with the conductor that wrote it, and remove it"};
 }
 
 // `format` is written last: once it is there, everything else is.

@@ -1,9 +1,10 @@
 // The state directory (root) and the runtime directory (run) of one conductor, and where everything lies in them.
 //
-//   root/format            integer; a newer one is refused
+//   root/format            integer; any other than ours is refused
 //   root/id                32 random hex digits: the mark of everything this root makes in the kernel
 //   root/lock              the root's lock (upgrades, names)
-//   root/layers/<id>/      diff/ (an overlay layer), layer.json
+//   root/layers/<id>/      diff/ (an overlay layer), layer.json; the id is the sha256 of the layer's tar archive
+//   root/blobs/sha256/<digest>  the packed form of layers that were made elsewhere
 //   root/images/id/<id>    one JSON file an image;  root/images/name/<reference>  symlink to ../id/<id> ('/' as '%2F')
 //   root/cache/<key>       symlink to a layer id: what a build step made before
 //   root/containers/id/<id>/   spec.json status.json lock rw/{upper,work} log/
@@ -25,14 +26,14 @@
 
 namespace conductor {
 
-inline constexpr int store_format = 1;
+inline constexpr int store_format = 2; // 1: images without an OCI configuration, layers of random ids
 
 // What front ends ask first. Throws Error "conductor needs root" with `command` behind sudo as the hint.
 void need_root(std::string_view command);
 
 class Root {
 public:
-  // Opens both directories, making what is missing (0700). Throws Error: no permission, read-only or full, a newer
+  // Opens both directories, making what is missing (0700). Throws Error: no permission, read-only or full, another
   // format, somebody else's directory. Six system calls when all is there.
   Root(Trace& trace, std::string root_path, std::string run_path);
 

@@ -73,7 +73,7 @@ def test_a_change_misses_the_cache(conductor, change):
     before = image(conductor)["layers"]
     change(top)
     conductor.ok("build", "web", top / "R")
-    assert image(conductor)["layers"][-1] != before[-1]
+    assert image(conductor)["layers"] != before  # the last may be the same: a layer is known by its content
 
 
 def test_the_same_again_is_all_cached(conductor):

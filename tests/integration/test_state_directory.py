@@ -62,9 +62,9 @@ def test_a_file_system_that_refuses_overlays_is_named_with_the_cure(conductor, m
 
 def test_state_of_a_newer_conductor_is_left_alone(conductor):
     conductor.busybox_image("box")
+    (conductor.root / "format").write_text("3\n")
+    assert "has format 3" in conductor.fails("ps") and "newer conductor" in conductor.fails("run", "box", status=125)
     (conductor.root / "format").write_text("2\n")
-    assert "has format 2" in conductor.fails("ps") and "newer conductor" in conductor.fails("run", "box", status=125)
-    (conductor.root / "format").write_text("1\n")
 
 
 def test_a_state_directory_in_use_has_one_runtime_directory(conductor):

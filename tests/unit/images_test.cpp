@@ -21,6 +21,7 @@ protected:
     Image made;
     made.id = id;
     made.base = "scratch:latest";
+    made.configuration = configuration_text(made.config, {});
     return made;
   }
   std::string hint(std::string_view reference) const
@@ -92,6 +93,12 @@ TEST_F(ImageStore, ALayerThatIsThereWins)
   commit("two");
   EXPECT_EQ(kernel::read_file(root_.dir(), Images::diff_path(first) + "/file"), "one");
   EXPECT_TRUE(kernel::list_directory(root_.dir(), "tmp").empty());
+}
+
+TEST_F(ImageStore, ALayerThatOccursTwiceIsStackedOnce)
+{
+  EXPECT_EQ(Images::stack({first, second, first}),
+            (std::vector<std::string>{Images::diff_path(second), Images::diff_path(first)}));
 }
 
 TEST_F(ImageStore, WhatAKilledMakerLeftIsRemovedByTheNext)

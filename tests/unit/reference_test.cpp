@@ -63,11 +63,13 @@ TEST(ImageJson, ReadsBackWhatItWrote)
   image.config.labels = {{"k", "v"}};
   image.base = "debian:bookworm";
   image.created_ns = 1'800'000'000'123'456'789;
+  image.configuration = configuration_text(image.config, {});
   const Image back = image_from_json(to_json(image));
   EXPECT_EQ(back.layers, image.layers);
   EXPECT_EQ(back.config.env, image.config.env);
   EXPECT_EQ(back.config.cmd, image.config.cmd);
   EXPECT_EQ(back.config.labels, image.config.labels);
+  EXPECT_EQ(back.configuration, image.configuration);
   EXPECT_EQ(back.base, image.base);
   EXPECT_EQ(back.created_ns, image.created_ns);
 }

@@ -56,17 +56,26 @@ TEST(Root, KeepsItsIdWhenOpenedAgain)
 TEST(Root, RefusesANewerFormat)
 {
   TemporaryRoot at;
-  kernel::write_file(at.trace, at.root.dir(), "format", "2\n");
+  kernel::write_file(at.trace, at.root.dir(), "format", "3\n");
   const Error error = error_of([&] { Root{at.trace, at.root.path(), at.root.run_path()}; });
   EXPECT_EQ(error.sentence(),
-            "the state directory '" + at.root.path() + "' has format 2, and this conductor knows formats up to 1");
+            "the state directory '" + at.root.path() + "' has format 3, and this conductor knows formats up to 2");
   EXPECT_NE(error.hint(), "");
+}
+
+TEST(Root, RefusesTheFormatBeforeImagesHadConfigurations)
+{
+  TemporaryRoot at;
+  kernel::write_file(at.trace, at.root.dir(), "format", "1\n");
+  const Error error = error_of([&] { Root{at.trace, at.root.path(), at.root.run_path()}; });
+  EXPECT_NE(error.sentence().find("has format 1"), std::string_view::npos) << error.sentence();
+  EXPECT_NE(error.hint().find("--root"), std::string_view::npos);
 }
 
 TEST(Root, RefusesADamagedFormat)
 {
   TemporaryRoot at;
-  for (const char* text : {"", "x\n", "-1\n", "1x\n"}) {
+  for (const char* text : {"", "x\n", "-1\n", "2x\n"}) {
     kernel::write_file(at.trace, at.root.dir(), "format", text);
     EXPECT_THROW((Root{at.trace, at.root.path(), at.root.run_path()}), Error) << text;
   }

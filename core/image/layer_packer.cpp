@@ -1,0 +1,332 @@
+#include "core/image/layer_packer.h"
+
+#include "core/base/error.h"
+#include "core/container/spec.h"
+#include "core/image/tar.h"
+#include "core/image/whiteout.h"
+#include "core/kernel/files.h"
+#include "core/kernel/layer_tree.h"
+#include "core/store/blobs.h"
+
+#include <array>
+#include <cerrno>
+#include <map>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include <zlib.h>
+
+namespace conductor::image {
+namespace {
+
+constexpr size_t buffer_size = 256 << 10;
+
+// Gathers the archive: into the digest, and to whoever wants it.
+class Output {
+public:
+  explicit Output(const ByteSink& sink) : sink_(sink), buffer_(buffer_size, '\0') {}
+
+  void put(std::string_view bytes)
+  {
+    while (!bytes.empty()) {
+      const size_t take = std::min(bytes.size(), buffer_.size() - used_);
+      bytes.copy(buffer_.data() + used_, take);
+      bytes.remove_prefix(take);
+      use(take);
+    }
+  }
+  // Room for a read(2) that needs no copy.
+  char* room() { return buffer_.data() + used_; }
+  size_t room_size() const { return buffer_.size() - used_; }
+  void use(size_t bytes)
+  {
+    used_ += bytes;
+    total_ += bytes;
+    if (used_ == buffer_.size()) flush();
+  }
+  std::string finish()
+  {
+    flush();
+    return digest_.hex();
+  }
+  uint64_t total() const { return total_; }
+
+private:
+  void flush()
+  {
+    const std::string_view bytes{buffer_.data(), used_};
+    digest_.bytes(bytes);
+    if (sink_) sink_(bytes);
+    used_ = 0;
+  }
+  const ByteSink& sink_;
+  std::string buffer_;
+  size_t used_ = 0;
+  uint64_t total_ = 0;
+  Digest digest_;
+};
+
+class Packer {
+public:
+  Packer(Trace& trace, TreeKind kind, const ByteSink& sink) : trace_(trace), kind_(kind), out_(sink) {}
+
+  PackedTree run(int top)
+  {
+    struct stat status {};
+    if (fstat(top, &status) < 0) throw Error{"look at the tree", errno};
+    directory(top, "", status);
+    out_.put(tar_end());
+    const uint64_t bytes = out_.total();
+    return {.diff_id = out_.finish(), .tar_bytes = bytes, .content_bytes = content_bytes_};
+  }
+
+private:
+  [[noreturn]] static void fail(const char* what, const std::string& name, int number)
+  {
+    throw Error{std::string{what} + " '" + visible(name, 200) + "'", number};
+  }
+
+  static TarEntry entry_of(const std::string& name, const struct stat& status, EntryType type)
+  {
+    // Whole seconds, rounded down: what most programs write, and what then comes back the same.
+    return {.type = type,
+            .name = name,
+            .mode = status.st_mode & 07777,
+            .uid = status.st_uid,
+            .gid = status.st_gid,
+            .modified = {.tv_sec = status.st_mtim.tv_sec}};
+  }
+
+  void directory(int fd, const std::string& name, const struct stat& status)
+  {
+    // An archive that names something deeper would not be taken by ourselves.
+    if (depth_ > deepest_entry) fail("the tree is too deep for an archive at", name, 0);
+    TarEntry entry = entry_of(name, status, EntryType::directory);
+    entry.xattrs = kernel::read_xattrs(fd, "'" + visible(name, 200) + "'");
+    out_.put(tar_header(entry));
+    if (kind_ == TreeKind::layer) check_overlay(fd, name);
+    const std::string front = name.empty() ? "" : name + "/";
+    if (kind_ == TreeKind::layer && is_opaque(fd)) gone(front + std::string{opaque_name});
+    ++depth_;
+    for (const std::string& each : kernel::list_directory(fd, ".")) {
+      trace_.throw_if_interrupted();
+      node(fd, each, front + each);
+    }
+    --depth_;
+  }
+
+  static bool is_opaque(int fd)
+  {
+    char mark = 0;
+    return fgetxattr(fd, kernel::opaque_attribute, &mark, 1) == 1 && mark == 'y';
+  }
+
+  // Names that point elsewhere in lower layers, and files without their content: only overlayfs can follow those. Our
+  // mounts never make them.
+  static void check_overlay(int fd, const std::string& name)
+  {
+    for (const char* attribute : {"trusted.overlay.redirect", "trusted.overlay.metacopy"})
+      if (fgetxattr(fd, attribute, nullptr, 0) >= 0)
+        fail("the layer cannot be packed: overlayfs has redirected", name, 0);
+  }
+
+  void gone(const std::string& name) { out_.put(tar_header({.type = EntryType::file, .name = name, .mode = 0600})); }
+
+  void node(int parent, const std::string& base, const std::string& name)
+  {
+    struct stat status {};
+    if (fstatat(parent, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) fail("look at", name, errno);
+    if (kind_ == TreeKind::layer && S_ISCHR(status.st_mode) && status.st_rdev == makedev(0, 0)) {
+      const size_t slash = name.rfind('/') + 1; // 0 where there is none
+      return gone(name.substr(0, slash) + std::string{whiteout_prefix} + base);
+    }
+    // What begins like a whiteout would come back as one.
+    if (base.starts_with(whiteout_prefix)) fail("no archive of a layer can hold the name", name, 0);
+    if (!S_ISDIR(status.st_mode) && status.st_nlink > 1 && linked(name, status)) return;
+    switch (status.st_mode & S_IFMT) {
+    case S_IFDIR: {
+      const Fd fd = open(parent, base, name, O_DIRECTORY);
+      return directory(fd.get(), name, status);
+    }
+    case S_IFREG: return file(parent, base, name);
+    case S_IFLNK: return symlink(parent, base, name, status);
+    case S_IFIFO: return out_.put(tar_header(entry_of(name, status, EntryType::fifo)));
+    case S_IFCHR:
+    case S_IFBLK: {
+      TarEntry entry = entry_of(name, status, S_ISCHR(status.st_mode) ? EntryType::character : EntryType::block);
+      entry.major = ::major(status.st_rdev);
+      entry.minor = ::minor(status.st_rdev);
+      return out_.put(tar_header(entry));
+    }
+    default: return; // a socket is nothing without its process
+    }
+  }
+
+  bool linked(const std::string& name, const struct stat& status)
+  {
+    const auto [found, first] = links_.try_emplace({status.st_dev, status.st_ino}, name);
+    if (first) return false;
+    TarEntry entry = entry_of(name, status, EntryType::hard_link);
+    entry.link = found->second;
+    out_.put(tar_header(entry));
+    return true;
+  }
+
+  void symlink(int parent, const std::string& base, const std::string& name, const struct stat& status)
+  {
+    TarEntry entry = entry_of(name, status, EntryType::symlink);
+    const auto target = kernel::read_link(parent, base);
+    if (!target) fail("read the link", name, errno);
+    entry.link = *target;
+    out_.put(tar_header(entry));
+  }
+
+  static Fd open(int parent, const std::string& base, const std::string& name, int flags)
+  {
+    Fd fd{openat(parent, base.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags)};
+    if (!fd) fail("open", name, errno);
+    return fd;
+  }
+
+  void file(int parent, const std::string& base, const std::string& name)
+  {
+    const Fd fd = open(parent, base, name, 0);
+    struct stat status {};
+    if (fstat(fd.get(), &status) < 0 || !S_ISREG(status.st_mode)) fail("look at", name, errno);
+    TarEntry entry = entry_of(name, status, EntryType::file);
+    entry.size = static_cast<uint64_t>(status.st_size);
+    entry.xattrs = kernel::read_xattrs(fd.get(), "'" + visible(name, 200) + "'");
+    if (kind_ == TreeKind::layer) check_overlay(fd.get(), name);
+    out_.put(tar_header(entry));
+    content(fd.get(), name, entry.size);
+    out_.put(tar_padding(entry.size));
+    content_bytes_ += entry.size;
+  }
+
+  void content(int fd, const std::string& name, uint64_t left)
+  {
+    while (left > 0) {
+      const size_t most = static_cast<size_t>(std::min<uint64_t>(left, out_.room_size()));
+      const ssize_t got = read(fd, out_.room(), most);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) fail("read", name, errno);
+      if (got == 0) fail("a file became shorter while it was read:", name, 0);
+      out_.use(static_cast<size_t>(got));
+      left -= static_cast<uint64_t>(got);
+      if (out_.room_size() == buffer_size) trace_.throw_if_interrupted();
+    }
+  }
+
+  Trace& trace_;
+  TreeKind kind_;
+  Output out_;
+  size_t depth_ = 0;
+  uint64_t content_bytes_ = 0;
+  std::map<std::pair<dev_t, ino_t>, std::string> links_;
+};
+
+void write_whole(int fd, std::string_view bytes)
+{
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw Error{"write a packed layer", errno, kernel::cure_of(errno)};
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+} // namespace
+
+PackedTree pack_tree(Trace& trace, int directory, TreeKind kind, const ByteSink& sink)
+{
+  return Packer{trace, kind, sink}.run(directory);
+}
+
+void pack_layer(const Root& root, const Layer& layer, const ByteSink& sink)
+{
+  const Fd directory = kernel::open_directory(root.dir(), Images::diff_path(layer.id));
+  const PackedTree packed = pack_tree(root.trace(), directory.get(), TreeKind::layer, sink);
+  if (packed.diff_id != layer.diff_id)
+    throw Error{"the layer " + layer.id.substr(0, 12) + " is not what it was when it was made", 0,
+                "its files below " + root.path() + "/layers were changed; build or load the image again"};
+}
+
+// ---- gzip
+
+struct GzipWriter::State {
+  ByteSink sink;
+  z_stream stream{};
+  std::string buffer = std::string(buffer_size, '\0');
+};
+
+// Level 4: a third faster than the usual 6 at 2 % more bytes. Never change it: digests hang on it.
+GzipWriter::GzipWriter(ByteSink sink) : state_(std::make_unique<State>())
+{
+  state_->sink = std::move(sink);
+  constexpr int level = 4;
+  constexpr int gzip_window = 15 + 16;
+  if (deflateInit2(&state_->stream, level, Z_DEFLATED, gzip_window, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    throw Error{"start to compress", ENOMEM};
+  // RFC 1952: no time, no name; "unknown" as the system that made it.
+  static gz_header header{};
+  header.os = 255;
+  deflateSetHeader(&state_->stream, &header);
+}
+
+GzipWriter::~GzipWriter() { deflateEnd(&state_->stream); }
+
+void GzipWriter::write(std::string_view bytes)
+{
+  z_stream& stream = state_->stream;
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data())); // zlib only reads it
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  while (stream.avail_in != 0) {
+    stream.next_out = reinterpret_cast<Bytef*>(state_->buffer.data());
+    stream.avail_out = static_cast<uInt>(state_->buffer.size());
+    if (deflate(&stream, Z_NO_FLUSH) != Z_OK) throw Error{"compress", EIO};
+    state_->sink({state_->buffer.data(), state_->buffer.size() - stream.avail_out});
+  }
+}
+
+void GzipWriter::finish()
+{
+  z_stream& stream = state_->stream;
+  for (int status = Z_OK; status != Z_STREAM_END;) {
+    stream.next_out = reinterpret_cast<Bytef*>(state_->buffer.data());
+    stream.avail_out = static_cast<uInt>(state_->buffer.size());
+    status = deflate(&stream, Z_FINISH);
+    if (status != Z_OK && status != Z_STREAM_END) throw Error{"compress", EIO};
+    state_->sink({state_->buffer.data(), state_->buffer.size() - stream.avail_out});
+  }
+}
+
+// ---- what leaves
+
+LayerBlob packed_layer(const Root& root, const Workshop& shop, const Layer& layer)
+{
+  const Blobs blobs{root};
+  for (const PackedForm& form : layer.packed)
+    if (auto kept = blobs.find(form.digest)) return {form, std::move(*kept)};
+
+  const std::string path = shop.path() + "/" + layer.id + ".tar.gz";
+  Fd file{openat(root.dir(), path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600)};
+  if (!file) throw Error{"make a file for a packed layer", errno, kernel::cure_of(errno)};
+  PackedForm form{.media_type = gzip_layer_type};
+  Digest digest;
+  GzipWriter gzip{[&](std::string_view bytes) {
+    digest.bytes(bytes);
+    form.size += bytes.size();
+    write_whole(file.get(), bytes);
+  }};
+  pack_layer(root, layer, [&](std::string_view bytes) { gzip.write(bytes); });
+  gzip.finish();
+  form.digest = digest.hex();
+  if (lseek(file.get(), 0, SEEK_SET) < 0) throw Error{"go back to the beginning of a packed layer", errno};
+  Images{root}.add_packed(layer.id, form);
+  return {std::move(form), std::move(file)};
+}
+
+} // namespace conductor::image
