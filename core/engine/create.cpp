@@ -19,7 +19,7 @@ namespace {
 std::string choose_name(const Containers& containers, const std::string& reference)
 {
   std::string stem = reference.substr(reference.rfind('/') + 1);
-  stem = stem.substr(0, stem.find(':'));
+  stem = stem.substr(0, stem.find_first_of(":@"));
   std::string clean;
   for (const char c : stem)
     if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.') clean += c;

@@ -1,5 +1,5 @@
-// Names of images: [HOST[:PORT]/]PATH[/PATH...][:TAG], as the OCI distribution specification has them. A name that has
-// passed here is safe as a file name once '/' is '%2F': no "..", no leading dot, no control characters.
+// Names of images: [HOST[:PORT]/]PATH[/PATH...][:TAG][@DIGEST], as the OCI distribution specification has them. A name
+// that has passed here is safe as a file name once '/' is '%2F': no "..", no leading dot, no control characters.
 #include "core/base/error.h"
 #include "core/container/spec.h"
 #include "core/store/images.h"
@@ -9,7 +9,8 @@
 namespace conductor {
 namespace {
 
-constexpr size_t longest_reference = 200; // escaped it still has to be a file name of at most 255 bytes
+constexpr size_t longest_reference = 200;
+constexpr size_t longest_file_name = 255;
 constexpr size_t longest_tag = 128;
 
 bool is_lower(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
@@ -47,6 +48,14 @@ bool is_tag(std::string_view tag)
                      [](char c) { return is_lower(c) || is_upper(c) || c == '.' || c == '_' || c == '-'; });
 }
 
+// Of the algorithms there are only sha256 is in use; what cannot be checked is no name either.
+bool is_digest(std::string_view digest)
+{
+  constexpr std::string_view algorithm = "sha256:";
+  return digest.size() == algorithm.size() + 64 && digest.starts_with(algorithm) &&
+         digest.find_first_not_of("0123456789abcdef", algorithm.size()) == std::string_view::npos;
+}
+
 bool is_path(std::string_view path, bool may_have_host)
 {
   bool first = true;
@@ -67,7 +76,7 @@ std::string normal_reference(std::string_view text)
 {
   constexpr const char* shape = "names of images look like web, web:2 or team/web:latest";
   if (text.empty()) throw usage_error("the name of an image is empty", shape);
-  if (text.size() > longest_reference)
+  if (text.substr(0, text.find('@')).size() > longest_reference)
     throw usage_error("the image name '" + visible(text) + "' has " + std::to_string(text.size()) +
                       " characters; at most " + std::to_string(longest_reference) + " are possible");
   if (text.starts_with("id:")) {
@@ -77,6 +86,17 @@ std::string normal_reference(std::string_view text)
                       });
     if (!good) throw usage_error("'" + visible(text) + "' is no id", "an id is id: and 8 to 64 digits 0-9, a-f");
     return std::string{text};
+  }
+  // A digest names one image for good, so a tag in front of it says nothing more.
+  if (const size_t at = text.find('@'); at != std::string_view::npos) {
+    const std::string_view digest = text.substr(at + 1);
+    if (!is_digest(digest))
+      throw usage_error("'" + visible(digest) + "' is no digest", "a digest is sha256: and 64 digits 0-9, a-f");
+    const std::string named = normal_reference(text.substr(0, at));
+    std::string whole = named.substr(0, named.rfind(':')) + "@" + std::string{digest};
+    if (named.starts_with("id:") || reference_file(whole).size() > longest_file_name)
+      throw usage_error("'" + visible(text) + "' is no name of an image", shape);
+    return whole;
   }
   // A colon after the last slash begins the tag; one before it belongs to the port of a registry.
   const size_t slash = text.rfind('/');

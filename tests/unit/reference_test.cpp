@@ -15,6 +15,22 @@ TEST(Reference, TagIsLatestUnlessGiven)
   EXPECT_EQ(normal_reference("host.example:5000/team/web:V2"), "host.example:5000/team/web:V2");
 }
 
+TEST(Reference, DigestStandsInPlaceOfATag)
+{
+  const std::string digest = "@sha256:" + std::string(64, 'a');
+  EXPECT_EQ(normal_reference("web" + digest), "web" + digest);
+  EXPECT_EQ(normal_reference("host.example:5000/team/web:2" + digest), "host.example:5000/team/web" + digest);
+  EXPECT_EQ(normal_reference(normal_reference("a/b" + digest)), "a/b" + digest);
+  EXPECT_THROW(normal_reference("web@"), Error);
+  EXPECT_THROW(normal_reference("web@sha256:" + std::string(63, 'a')), Error);
+  EXPECT_THROW(normal_reference("web@sha256:" + std::string(64, 'A')), Error);
+  EXPECT_THROW(normal_reference("web@sha512:" + std::string(128, 'a')), Error);
+  EXPECT_THROW(normal_reference("web@sha256:../../" + std::string(58, 'a')), Error);
+  EXPECT_THROW(normal_reference("web" + digest + digest), Error);
+  EXPECT_THROW(normal_reference("id:0123456789ab" + digest), Error);
+  EXPECT_THROW(normal_reference(std::string(190, 'a') + digest), Error);
+}
+
 TEST(Reference, IdIsPassedThrough)
 {
   EXPECT_EQ(normal_reference("id:0123abcd"), "id:0123abcd");
