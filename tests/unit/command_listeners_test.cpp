@@ -127,6 +127,22 @@ TEST(Progress, BarsAreForTerminalsOnly)
   EXPECT_NE(progressed({half}, true).find("###"), std::string::npos);
 }
 
+TEST(Progress, StepsSideBySideHaveALineEach)
+{
+  Event first = step(2, 1, "layer 1/2"), second = step(3, 1, "layer 2/2");
+  Event a{.kind = EventKind::progress, .time_us = 1'000'000, .id = 2, .done = 50, .total = 100, .unit = "bytes"};
+  Event b{.kind = EventKind::progress, .time_us = 2'000'000, .id = 3, .done = 10, .total = 100, .unit = "bytes"};
+  const std::vector<Event> events{step(1, 0, "conductor pull web"), first, second, a, b};
+  const std::string drawn = progressed(events, true);
+  EXPECT_TRUE(drawn.starts_with("layer 1/2\nlayer 2/2\n")) << drawn;
+  EXPECT_NE(drawn.find("layer 1/2                    [############............]"), std::string::npos) << drawn;
+  EXPECT_NE(drawn.find("\n  layer 2/2                    [##......................]"), std::string::npos) << drawn;
+  // What is told next wipes both lines, and says which layer it was.
+  ProgressListener listener{-1, true, false};
+  for (const Event& event : events) listener.tell(event);
+  EXPECT_EQ(listener.tell(end(2, 2'000'000)), "\r\x1b[K\x1b[A\r\x1b[Klayer 1/2: done in 2.00 s\n");
+}
+
 TEST(Gate, DecisionsInEverySpelling)
 {
   for (const char* go : {"go", "\"go\"", R"({"decision":"go"})"}) EXPECT_EQ(parse_decision(go), Decision::go);

@@ -15,6 +15,7 @@ namespace {
 constexpr size_t shown_level = 1;                 // level 0 is the verb itself; what lies deeper is for --explain
 constexpr uint64_t quick_us = 100'000;            // a step's time is told when it took longer
 constexpr uint64_t between_progress_us = 100'000; // at most ten lines a second
+constexpr size_t most_bars = 8;                   // lines of progress at a time
 constexpr size_t longest_partial = 4096;          // bytes of a line without an end
 
 } // namespace
@@ -42,7 +43,7 @@ std::string ProgressListener::paint(std::string_view colour, std::string_view te
 std::string ProgressListener::fresh_line()
 {
   std::string text;
-  if (std::exchange(line_is_open_, false)) text += "\r\x1b[K";
+  for (size_t line = std::exchange(open_lines_, 0); line > 0; --line) text += line > 1 ? "\r\x1b[K\x1b[A" : "\r\x1b[K";
   if (!partial_.empty()) text += paint("2", "  | " + shown(std::exchange(partial_, {}), true)) + "\n";
   return text;
 }
@@ -66,43 +67,76 @@ std::string ProgressListener::tell_output(std::string_view bytes)
   return text;
 }
 
+const ProgressListener::Open* ProgressListener::find_open(uint32_t id) const
+{
+  const auto found = std::find_if(open_.begin(), open_.end(), [&](const Open& step) { return step.id == id; });
+  return found == open_.end() ? nullptr : &*found;
+}
+
+std::string ProgressListener::draw(const Bar& bar, bool alone)
+{
+  const auto amount = [&](uint64_t count) {
+    return bar.unit == "bytes" ? short_size(count) : std::to_string(count) + " " + shown(bar.unit);
+  };
+  std::string text = alone ? "  " : fmt::format("  {:28.28} ", shown(bar.topic));
+  if (bar.total == 0) return text + amount(bar.done);
+  const uint64_t width = alone ? 30 : 24;
+  const uint64_t filled = std::min(bar.done, bar.total) * width / bar.total;
+  return text +
+         fmt::format("[{:#<{}}{:.<{}}] {} of {}", "", filled, "", width - filled, amount(bar.done), amount(bar.total));
+}
+
 std::string ProgressListener::tell_progress(const Event& event)
 {
-  if (!terminal_ || event.time_us - last_progress_us_ < between_progress_us) return {};
+  if (!terminal_) return {};
+  auto bar = std::find_if(bars_.begin(), bars_.end(), [&](const Bar& each) { return each.id == event.id; });
+  if (bar == bars_.end()) {
+    const Open* step = find_open(event.id);
+    bar = bars_.insert(bars_.end(), {.id = event.id, .topic = step == nullptr ? "" : step->topic});
+  }
+  bar->done = event.done;
+  bar->total = event.total;
+  bar->unit = event.unit;
+  if (event.time_us - last_progress_us_ < between_progress_us) return {};
   last_progress_us_ = event.time_us;
-  const bool bytes = event.unit == "bytes";
-  const auto amount = [&](uint64_t count) {
-    return bytes ? short_size(count) : std::to_string(count) + " " + shown(event.unit);
-  };
   std::string text = fresh_line();
-  line_is_open_ = true;
-  if (event.total == 0) return text + "  " + amount(event.done);
-  constexpr uint64_t width = 30;
-  const uint64_t filled = std::min(event.done, event.total) * width / event.total;
-  return text + fmt::format("  [{:#<{}}{:.<{}}] {} of {}", "", filled, "", width - filled, amount(event.done),
-                            amount(event.total));
+  open_lines_ = std::min(bars_.size(), most_bars);
+  for (size_t at = 0; at < open_lines_; ++at) text += (at > 0 ? "\n" : "") + draw(bars_[at], bars_.size() == 1);
+  return text;
+}
+
+std::string ProgressListener::tell_begin(const Event& event)
+{
+  const Open* outer = find_open(event.parent);
+  const size_t level = outer != nullptr ? outer->level + 1 : event.parent == 0 ? 0 : open_.size();
+  open_.push_back({event.id, level, event.topic});
+  if (level != shown_level || event.topic.starts_with("undo: ")) return {};
+  last_told_ = event.id;
+  const std::string why = event.detail.empty() ? "" : paint("2", "  (" + shown(event.detail) + ")");
+  return fresh_line() + paint("1", shown(event.topic)) + why + "\n";
+}
+
+std::string ProgressListener::tell_end(const Event& event)
+{
+  const Open* found = find_open(event.id);
+  if (found == nullptr) return {};
+  const Open step = *found;
+  std::erase_if(open_, [&](const Open& each) { return each.id == step.id; });
+  const bool had_bar = std::erase_if(bars_, [&](const Bar& bar) { return bar.id == step.id; }) > 0;
+  if (step.level != shown_level) return had_bar ? fresh_line() : "";
+  // Where steps go side by side, the line above need not be this one's.
+  const std::string whose = step.id == last_told_ ? "" : shown(step.topic) + ": ";
+  if (event.outcome == Outcome::failed) return fresh_line() + paint("1;31", whose + "failed") + "\n";
+  if (event.duration_us < quick_us) return fresh_line();
+  last_told_ = step.id;
+  return fresh_line() + paint("2", whose + "done in " + short_time(event.duration_us)) + "\n";
 }
 
 std::string ProgressListener::tell(const Event& event)
 {
   switch (event.kind) {
-  case EventKind::step_began: {
-    const size_t level = levels_.size();
-    levels_.push_back(event.id);
-    if (level != shown_level || event.topic.starts_with("undo: ")) return {};
-    const std::string why = event.detail.empty() ? "" : paint("2", "  (" + shown(event.detail) + ")");
-    return fresh_line() + paint("1", shown(event.topic)) + why + "\n";
-  }
-  case EventKind::step_ended: {
-    const auto found = std::find(levels_.begin(), levels_.end(), event.id);
-    if (found == levels_.end()) return {};
-    const auto level = static_cast<size_t>(found - levels_.begin());
-    levels_.erase(found, levels_.end());
-    if (level != shown_level) return {};
-    if (event.outcome == Outcome::failed) return fresh_line() + paint("1;31", "failed") + "\n";
-    if (event.duration_us < quick_us) return fresh_line();
-    return fresh_line() + paint("2", "done in " + short_time(event.duration_us)) + "\n";
-  }
+  case EventKind::step_began: return tell_begin(event);
+  case EventKind::step_ended: return tell_end(event);
   case EventKind::output: return tell_output(event.detail);
   case EventKind::progress: return tell_progress(event);
   case EventKind::notice: return fresh_line() + paint("33", shown(event.detail)) + "\n";

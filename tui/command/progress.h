@@ -21,8 +21,9 @@ private:
   int fd_;
 };
 
-// The two levels of steps below the verb's own, live output, progress. On a terminal progress is a line that is
-// rewritten; elsewhere only whole lines are written, and progress is left out.
+// The two levels of steps below the verb's own, live output, progress. On a terminal each step that tells its progress
+// has a line that is rewritten, several steps (layers that come side by side) one below the other; elsewhere only whole
+// lines are written, and progress is left out.
 class ProgressListener : public Listener {
 public:
   ProgressListener(int fd, bool terminal, bool colour) : fd_(fd), terminal_(terminal), colour_(colour) {}
@@ -41,9 +42,27 @@ private:
 
   int fd_;
   bool terminal_, colour_;
-  std::vector<uint32_t> levels_;
-  std::string partial_;       // a line of output that has not ended yet
-  bool line_is_open_ = false; // a progress line stands on the screen
+  struct Open {
+    uint32_t id = 0;
+    size_t level = 0;
+    std::string topic;
+  };
+  struct Bar {
+    uint32_t id = 0;
+    std::string topic;
+    uint64_t done = 0, total = 0;
+    std::string unit;
+  };
+  const Open* find_open(uint32_t id) const;
+  std::string tell_begin(const Event& event);
+  std::string tell_end(const Event& event);
+  static std::string draw(const Bar& bar, bool alone);
+
+  std::vector<Open> open_; // steps, in the order in which they began
+  std::vector<Bar> bars_;
+  std::string partial_;    // a line of output that has not ended yet
+  size_t open_lines_ = 0;  // of progress, that stand on the screen
+  uint32_t last_told_ = 0; // the step whose line came last
   uint64_t last_progress_us_ = 0;
 };
 
