@@ -75,6 +75,15 @@ std::optional<Base> find_base(std::string_view reference)
   throw Error{std::string{name} + " has no '" + visible(tag) + "'", 0, hint};
 }
 
+std::optional<Base> known_base(std::string_view reference)
+{
+  try {
+    return find_base(reference);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 std::vector<std::string> suites_of(std::string_view distribution)
 {
   std::vector<std::string> suites;

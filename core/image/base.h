@@ -23,6 +23,9 @@ struct Base {
 // no base at all. Throws Error for a tag that the table does not have (the hint is the nearest).
 std::optional<Base> find_base(std::string_view reference);
 
+// The same, none for an unknown tag too: that may be a registry's.
+std::optional<Base> known_base(std::string_view reference);
+
 // The suites of a distribution, newest last.
 std::vector<std::string> suites_of(std::string_view distribution);
 

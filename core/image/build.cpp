@@ -8,6 +8,7 @@
 #include "core/image/bases.h"
 #include "core/image/builder.h"
 #include "core/image/layers.h"
+#include "core/image/pull.h"
 #include "core/kernel/files.h"
 #include "core/store/journal.h"
 
@@ -125,12 +126,16 @@ Image build(Context& context, const BuildRequest& request)
   }
 }
 
-Image obtain(Context& context, const std::string& reference)
+Image obtain(Context& context, const std::string& reference, Refresh refresh)
 {
   const Images images{context.root};
-  if (auto local = images.find(reference)) return std::move(*local);
-  const auto base = find_base(reference);
-  if (base && base->kind == BaseKind::scratch) throw Error{"scratch is empty: it can only be built on, FROM scratch"};
+  if (refresh == Refresh::missing)
+    if (auto local = images.find(reference)) return std::move(*local);
+  const auto base = known_base(reference);
+  if (!base)
+    return refresh == Refresh::always ? pull(context, {.reference = reference}).image
+                                      : pull_missing(context, reference);
+  if (base->kind == BaseKind::scratch) throw Error{"scratch is empty: it can only be built on, FROM scratch"};
   const Fd hold = images.hold_layers();
   return save(context, begin_from(context, reference), normal_reference(reference));
 }

@@ -7,6 +7,7 @@
 #include "core/image/bases.h"
 #include "core/image/layer_cache.h"
 #include "core/image/layers.h"
+#include "core/image/pull.h"
 #include "core/kernel/files.h"
 #include "core/kernel/inroot.h"
 #include "core/kernel/mount.h"
@@ -146,21 +147,21 @@ StageState begin_from(Context& context, const std::string& reference)
   StageState state;
   // "scratch" and its like are references too; what is no reference cannot be anything else either.
   state.base = normal_reference(reference);
-  if (const auto local = Images{context.root}.find(reference)) {
-    state.layers = local->layers;
-    state.config = local->config;
-    if (!local->base.empty() && state.base.starts_with("id:")) state.base = local->base;
+  const auto take = [&](Image&& image) {
+    state.layers = std::move(image.layers);
+    state.config = std::move(image.config);
+    if (!image.base.empty() && state.base.starts_with("id:")) state.base = image.base;
     return state;
-  }
-  if (const auto base = find_base(reference)) {
+  };
+  if (auto local = Images{context.root}.find(reference)) return take(std::move(*local));
+  if (const auto base = known_base(reference)) {
     MadeBase made = make_base(context, *base);
     state.layers = std::move(made.layers);
     state.config = std::move(made.config);
     return state;
   }
-  throw Error{
-      "there is no image '" + visible(reference) + "' here, and it is none of the bases that conductor makes", 0,
-      "bases are debian:SUITE, ubuntu:SUITE, busybox and scratch; images from registries come with a later version"};
+  if (state.base.starts_with("id:")) Images{context.root}.load(reference); // says that it is not there
+  return take(pull_missing(context, reference));
 }
 
 // ---- instructions

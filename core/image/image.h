@@ -22,8 +22,11 @@ struct BuildRequest {
 // Nothing of a failed build is kept but the steps that were done.
 Image build(Context& context, const BuildRequest& request);
 
-// The image that FROM would take: a local one, else a base (debian:bookworm, ubuntu:jammy, busybox, scratch), made now
-// and stored under its name. Throws Error for every other name.
-Image obtain(Context& context, const std::string& reference);
+// Whether an image that is here is good enough, or the registry is asked again.
+enum class Refresh : char { missing, always };
+
+// The image that FROM would take: a local one, else a base (debian:bookworm, ubuntu:jammy, busybox), made now and
+// stored under its name, else one of a registry (pull.h). Throws Error.
+Image obtain(Context& context, const std::string& reference, Refresh refresh = Refresh::missing);
 
 } // namespace conductor::image

@@ -222,6 +222,20 @@ void write_value(Trace& trace, int at, const std::string& path, std::string_view
   if (result.failed()) throw Error{fmt::format("write {} to {}", quoted(value), shown(at, path)), result.error};
 }
 
+Fd make_file(Trace& trace, int at, const std::string& path, mode_t mode)
+{
+  const auto result = perform(
+      trace, "openat",
+      [&] {
+        return CallText{fmt::format("openat(\"{}\", O_CREAT | O_EXCL, {:#o})", shown(at, path), mode),
+                        fmt::format("install -m {:o} /dev/null {}", mode, shown(at, path))};
+      },
+      [&] { return ::openat(at, path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode); });
+  if (result.failed()) fail("make the file", at, path, result.error);
+  if (result.skipped) throw Error{fmt::format("make the file {}: skipped at the gate", shown(at, path)), ECANCELED};
+  return Fd{static_cast<int>(result.value)};
+}
+
 void append_line(Trace& trace, int at, const std::string& path, std::string_view line, mode_t mode)
 {
   const std::string whole = std::string{line} + "\n";

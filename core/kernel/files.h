@@ -38,6 +38,8 @@ void make_directories(Trace& trace, int at, const std::string& path, mode_t mode
 void write_file(Trace& trace, int at, const std::string& path, std::string_view content, mode_t mode = 0600);
 // One write(2) into an existing kernel or cgroup file. Throws Error that names path and value.
 void write_value(Trace& trace, int at, const std::string& path, std::string_view value);
+// Makes a file that is not there yet and opens it for writing and reading. Throws Error.
+Fd make_file(Trace& trace, int at, const std::string& path, mode_t mode = 0600);
 // Appends with one write(2) under O_APPEND, creating the file. Throws Error.
 void append_line(Trace& trace, int at, const std::string& path, std::string_view line, mode_t mode = 0600);
 // symlinkat(2); false when the name exists already.

@@ -65,7 +65,7 @@ def test_wrong_usage_exits_2_and_shows_the_right_one(conductor, words):
     assert "usage: conductor" in message
 
 
-@pytest.mark.parametrize("verb", ["addnetwork web", "pull alpine", "restart web", "pause web"])
+@pytest.mark.parametrize("verb", ["addnetwork web", "restart web", "pause web"])
 def test_verb_of_a_later_version_says_so(conductor, verb):
     assert "not in this version" in conductor.fails(*verb.split(), status=2)
 

@@ -1,4 +1,4 @@
-// build, images, rmi, rmcache.
+// images, rmi, rmcache; and the way to build, pull, push, login, logout, which only the images program holds.
 #include "core/base/error.h"
 #include "core/engine/images.h"
 #include "tui/command/each.h"
@@ -31,6 +31,10 @@ std::vector<std::string> values_of(const image::Listed& row, std::string_view ke
 } // namespace
 
 int run_build(Invocation& invocation) { return invocation.program().build(invocation); }
+int run_pull(Invocation& invocation) { return invocation.program().pull(invocation); }
+int run_push(Invocation& invocation) { return invocation.program().push(invocation); }
+int run_login(Invocation& invocation) { return invocation.program().login(invocation); }
+int run_logout(Invocation& invocation) { return invocation.program().logout(invocation); }
 
 int run_images(Invocation& invocation)
 {

@@ -21,8 +21,14 @@ class Invocation;
 struct Program {
   Home home = Home::conductor;
   std::unique_ptr<Network> (*network)(Trace&) = nullptr;
-  int (*build)(Invocation&) = nullptr;                                 // null outside of the images program
-  void (*obtain)(Invocation&, const std::string& reference) = nullptr; // get an image that is not there; null likewise
+  // Null outside of the images program, each of them.
+  int (*build)(Invocation&) = nullptr;
+  int (*pull)(Invocation&) = nullptr;
+  int (*push)(Invocation&) = nullptr;
+  int (*login)(Invocation&) = nullptr;
+  int (*logout)(Invocation&) = nullptr;
+  // Gets an image: one that is not there, or with `refresh` any that a registry may have anew.
+  void (*obtain)(Invocation&, const std::string& reference, bool refresh) = nullptr;
 };
 
 class Invocation {

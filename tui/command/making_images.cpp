@@ -28,9 +28,9 @@ int build_image(Invocation& invocation)
   return 0;
 }
 
-void obtain_image(Invocation& invocation, const std::string& reference)
+void obtain_image(Invocation& invocation, const std::string& reference, bool refresh)
 {
-  image::obtain(invocation.context(), reference);
+  image::obtain(invocation.context(), reference, refresh ? image::Refresh::always : image::Refresh::missing);
 }
 
 } // namespace conductor::command

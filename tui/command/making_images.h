@@ -8,6 +8,12 @@
 namespace conductor::command {
 
 int build_image(Invocation& invocation);
-void obtain_image(Invocation& invocation, const std::string& reference);
+void obtain_image(Invocation& invocation, const std::string& reference, bool refresh);
+
+// registry_verbs.cpp
+int pull_images(Invocation& invocation);
+int push_image(Invocation& invocation);
+int log_in(Invocation& invocation);
+int log_out(Invocation& invocation);
 
 } // namespace conductor::command

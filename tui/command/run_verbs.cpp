@@ -41,14 +41,15 @@ Spec create_container(Invocation& invocation)
 void require_image(Invocation& invocation, const std::string& reference)
 {
   const Images images{invocation.root()};
-  if (images.exists(reference)) return;
-  const auto pull = invocation.value("pull");
-  const bool never = pull && parse_choice(*pull, "--pull", "missing|never") == "never";
-  if (never || reference.starts_with("id:")) {
+  const auto given = invocation.value("pull");
+  const std::string when = given ? parse_choice(*given, "--pull", "missing|always|never") : "missing";
+  if (when != "always" && images.exists(reference)) return;
+  if (when == "never" || reference.starts_with("id:")) {
     images.load(reference); // says that it is not there, with the nearest name
     return;
   }
-  if (invocation.program().obtain != nullptr) return invocation.program().obtain(invocation, reference);
+  if (invocation.program().obtain != nullptr)
+    return invocation.program().obtain(invocation, reference, when == "always");
   const bool streams = invocation.has("events") || invocation.has("explain");
   invocation.become(Home::images, streams ? std::vector<std::string>{"--continued"} : std::vector<std::string>{});
 }

@@ -9,6 +9,10 @@ int run_build(Invocation&);
 int run_images(Invocation&);
 int run_rmi(Invocation&);
 int run_rmcache(Invocation&);
+int run_pull(Invocation&);
+int run_push(Invocation&);
+int run_login(Invocation&);
+int run_logout(Invocation&);
 
 int run_run(Invocation&);
 int run_create(Invocation&);

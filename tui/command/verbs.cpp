@@ -4,6 +4,7 @@
 #include "tui/command/runs.h"
 
 #include <algorithm>
+#include <array>
 
 namespace conductor::command {
 namespace {
@@ -30,6 +31,22 @@ constexpr Option build_options[] = {
     {"no-cache", 0, {}, "make every layer anew"},
     {"network", 0, "none|host", "what RUN reaches (host)"},
 };
+
+// What pull, push and login have in common, behind what is each one's own.
+template <class... Own>
+constexpr std::array<Option, sizeof...(Own) + 4> and_registry_options(Own... own)
+{
+  return {own..., Option{"plain-http", 0, {}, "speak to this registry without encryption"},
+          Option{"tls-ca", 0, "FILE", "certificates (PEM) to trust besides this host's"},
+          Option{"tls-verify", 0, "true|false", "whether its certificate must be right (true)"},
+          Option{"timeout", 0, "SECONDS", "give up when nothing has come for so long (30)"}};
+}
+constexpr auto pull_options = and_registry_options(
+    Option{"quiet", 'q', {}, "print the names only"},
+    Option{"limit", 0, "SIZE", "how large one layer may become unpacked (4G, or 100 times its packed size)"});
+constexpr auto push_options = and_registry_options();
+constexpr auto login_options = and_registry_options(Option{"username", 'u', "USER", "who you are there"},
+                                                    Option{"password-stdin", 0, {}, "read the password from stdin"});
 
 constexpr Option list_options[] = {
     {"quiet", 'q', {}, "names only"},
@@ -68,7 +85,7 @@ constexpr Option run_options[] = {
     {"seccomp", 0, "FILE|unconfined", "a filter of system calls instead of the default"},
     {"userns", 0, "auto|host", "auto: host ids of its own; host: root inside is root"},
     {"device", 0, "PATH", "a device of the host", true},
-    {"pull", 0, "missing|never", "whether to get an image that is not there (missing)"},
+    {"pull", 0, "missing|always|never", "when to get the image: when it is not there, each time, never (missing)"},
     {"stop-signal", 0, "SIGNAL", "what stop sends first (SIGTERM)"},
     {"network", 0, "none|host", "none: its own, cut off; host: the host's (none)"},
 };
@@ -131,6 +148,54 @@ constexpr Verb rows[] = {
      .home = Home::images,
      .run = run_build,
      .keys = {{"b", "build", "build", {}, Danger::changes, Needs::nothing}}},
+    {.name = "pull",
+     .group = Group::images,
+     .names = "IMAGE...",
+     .help = "get images from a registry",
+     .more = "IMAGE is [REGISTRY/]NAME[:TAG] or NAME@sha256:DIGEST; without a registry the configured one is asked. Of "
+             "an image for several platforms this machine's is taken. Layers that are here are not fetched again.",
+     .example = "pull quay.io/team/web:2",
+     .options = pull_options,
+     .least = 1,
+     .most = any_number,
+     .shows_progress = true,
+     .home = Home::images,
+     .completes = "image",
+     .run = run_pull,
+     .keys = {{"P", "pull", "pull", {}, Danger::changes, Needs::nothing}}},
+    {.name = "push",
+     .group = Group::images,
+     .names = "IMAGE [AS]",
+     .help = "send an image to a registry",
+     .more = "AS is its name there, with the registry; without it the image's own name says where it goes. What the "
+             "registry has already is not sent.",
+     .example = "push web quay.io/team/web:2",
+     .options = push_options,
+     .least = 1,
+     .most = 2,
+     .shows_progress = true,
+     .home = Home::images,
+     .completes = "image",
+     .run = run_push},
+    {.name = "login",
+     .group = Group::images,
+     .names = "[REGISTRY]",
+     .help = "try a password at a registry and keep it",
+     .more = "It is kept where podman and skopeo look too: $REGISTRY_AUTH_FILE, else containers/auth.json in "
+             "$XDG_RUNTIME_DIR or /run/containers/UID, or by the helper that this file names.",
+     .example = "login quay.io -u robot --password-stdin",
+     .options = login_options,
+     .most = 1,
+     .home = Home::images,
+     .run = run_login},
+    {.name = "logout",
+     .group = Group::images,
+     .names = "[REGISTRY]",
+     .help = "forget the password of a registry",
+     .example = "logout quay.io",
+     .most = 1,
+     .home = Home::images,
+     .run = run_logout},
     {.name = "images",
      .group = Group::images,
      .names = "",
@@ -392,9 +457,9 @@ constexpr Verb rows[] = {
 
 // Verbs and options of the contract that come with later versions.
 constexpr std::string_view absent_verbs[] = {
-    "addnetwork", "delnetwork", "peer",    "unpeer", "networks", "pull",   "push",   "login",
-    "tag",        "history",    "save",    "load",   "import",   "export", "prune",  "df",
-    "restart",    "pause",      "unpause", "rename", "cp",       "diff",   "commit", "update",
+    "addnetwork", "delnetwork", "peer",   "unpeer", "networks", "tag",    "history",
+    "save",       "load",       "import", "export", "prune",    "df",     "restart",
+    "pause",      "unpause",    "rename", "cp",     "diff",     "commit", "update",
 };
 
 constexpr Elsewhere absent_options[] = {

@@ -5,6 +5,8 @@
 // is refused: two programs that check the same digest must see the same image (CVE-2021-41190).
 #pragma once
 
+#include "core/store/configuration.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,7 +17,6 @@ namespace conductor::image::registry {
 
 inline constexpr size_t longest_manifest = 4 << 20; // bytes; the distribution specification asks for at least this
 inline constexpr size_t longest_config = 8 << 20;
-inline constexpr size_t most_layers = 500; // an overlay takes that many
 
 struct Platform {
   std::string os, architecture, variant;
