@@ -311,9 +311,7 @@ LayerBlob packed_layer(const Root& root, const Workshop& shop, const Layer& laye
   for (const PackedForm& form : layer.packed)
     if (auto kept = blobs.find(form.digest)) return {form, std::move(*kept)};
 
-  const std::string path = shop.path() + "/" + layer.id + ".tar.gz";
-  Fd file{openat(root.dir(), path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600)};
-  if (!file) throw Error{"make a file for a packed layer", errno, kernel::cure_of(errno)};
+  Fd file = kernel::make_file(root.trace(), root.dir(), shop.path() + "/" + layer.id + ".tar.gz", 0600);
   PackedForm form{.media_type = gzip_layer_type};
   Digest digest;
   GzipWriter gzip{[&](std::string_view bytes) {

@@ -8,10 +8,13 @@ import subprocess
 
 import pytest
 from support import host, strace
+from support.oci_image import Image, box_layer, tar
+from support.registry import Registry
 from support.waiting import wait_until
 
 # Every verb that changes something, in the states of its container that matter: "running", "stopped" and "crashed" are there before.
-CHANGING = ["build made {directory}/Conductorfile", "rmi {image}", "rmcache", "run --rm {image} -- true",
+CHANGING = ["build made {directory}/Conductorfile", "pull {registry}/web", "push {image} {registry}/to",
+            "login {registry} -u user --password-stdin", "logout {registry}", "rmi {image}", "rmcache", "run --rm {image} -- true",
             "run -d {image} web -- sleep 1000",
             "run --rm --userns host --network host --read-only --tmpfs /t --memory 64M --cpus 0.5 --pids 50 -v /etc:/x:ro {image}"
             " -- true", "create {image} web", "start stopped", "exec running -- true", "exec -d running -- sleep 1000",
@@ -111,8 +114,20 @@ def test_every_verb_is_known_to_change_something_or_not(conductor):
     assert verbs == {words.split()[0] for words in CHANGING} | LOOKING
 
 
+def registry_for(verb, box, request):
+    """A registry with an image, or with a password that logout knows; its host and port."""
+    box.environment["REGISTRY_AUTH_FILE"] = str(box.directory / "auth.json")
+    registry = Registry(box.directory / "registry", auth="htpasswd" if verb.startswith("log") else None)
+    request.addfinalizer(registry.close)
+    if verb == "pull":
+        registry.fill(Image([box_layer(), tar({"hello": "hi\n"})]).write_layout(box.directory / "layout"), "web")
+    if verb == "logout":
+        box.ok("login", registry.host, "-u", "user", "--password-stdin", input="secret\n")
+    return registry.host
+
+
 @pytest.mark.parametrize("words", CHANGING)
-def test_strace_shows_nothing_that_explain_does_not(box, words):
+def test_strace_shows_nothing_that_explain_does_not(box, words, request):
     if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"]).returncode != 0:
         pytest.skip("strace does not work here")
     (box.directory / "motd").write_text("hello\n")
@@ -127,7 +142,9 @@ def test_strace_shows_nothing_that_explain_does_not(box, words):
         pid = json.loads(box.ok("inspect", "crashed"))["pid"]
         os.kill(host.parent_of(pid), signal.SIGKILL)
         wait_until(lambda: host.is_gone(pid), 10, "PID 1 dies with its keeper")
-    run = strace.Run(box, *words.partition("#")[0].format(image=box.image, directory=box.directory).split())
+    host_of_images = registry_for(words.split()[0], box, request) if "{registry}" in words else ""
+    words = words.partition("#")[0].format(image=box.image, directory=box.directory, registry=host_of_images)
+    run = strace.Run(box, *words.split(), input="secret\n")
     assert run.status == 0, run.printed
     check_stream(run.events)
     assert not run.untold, "\n".join(run.untold)

@@ -21,8 +21,9 @@ FILES = ["mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat"
          "symlinkat", "mknod", "mknodat", "chmod", "fchmod", "fchmodat", "chown", "fchown", "fchownat", "lchown", "truncate",
          "ftruncate", "fallocate", "utimensat", "setxattr", "lsetxattr", "fsetxattr", "removexattr", "fremovexattr", "bind",
          "open", "openat", "openat2"]
-# Calls whose text stands for everything below the paths in it.
-WHOLE_TREES = ("remove_tree", "copy", "spawn")
+# Told calls that stand for others below the paths in them, and for which.
+REMOVING = ("unlink", "unlinkat", "rmdir")
+WHOLE_TREES = {"remove_tree": REMOVING, "copy": FILES, "unpack": FILES, "spawn": FILES}
 
 # What is no change: locks end with their holder (core/store/lock.cpp, core/container/log_writer.cpp), these devices keep
 # nothing, a stream opened once more is the same stream, and so is a file under the name that it has until it is renamed
@@ -54,7 +55,7 @@ class Call:
 
 
 class Run:
-    """A verb under strace: its exit status, what it told (`events`), what it printed besides, and `untold`, what it did
+    """A verb under strace, with `input` as its stdin: its exit status, what it told (`events`), what it printed besides, and `untold`, what it did
     without telling, one line each.
 
     Conductor's own calls count until the verb's end. A keeper goes on after that, with nobody to tell it to, and so does
@@ -62,7 +63,7 @@ class Run:
     removed, since strace waits for the last keeper. The commands inside must change nothing in processes of their own.
     """
 
-    def __init__(self, conductor, *arguments):
+    def __init__(self, conductor, *arguments, input=""):
         directory, printed = conductor.directory / "strace", conductor.directory / "told"
         directory.mkdir()
         # -D: strace is not the parent of the verb but its grandchild, so we see the verb's end, and strace's by its stdout.
@@ -70,8 +71,9 @@ class Run:
                    "-e", "trace=execve," + ",".join(COUNTED + FILES), *conductor.command("--explain=json", *arguments)]
         # LeakSanitizer is a tracer itself, and a process can have but one.
         environment = {**conductor.environment, "ASAN_OPTIONS": conductor.environment["ASAN_OPTIONS"] + ":detect_leaks=0"}
-        with open(printed, "w") as told:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=told, env=environment)
+        (conductor.directory / "input").write_text(input)
+        with open(conductor.directory / "input") as given, open(printed, "w") as told:
+            process = subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=told, env=environment)
         self.status = process.wait(timeout=60)
         conductor.remove_containers()
         process.communicate(timeout=60)
@@ -86,14 +88,15 @@ class Run:
 
 
 def own_calls(text, end):
-    """The calls of one process that succeeded before `end`, up to where it executes a program that is not conductor."""
+    """The calls of one process that succeeded before `end`, up to where it executes a program that is not conductor. To
+    make a thread changes nothing."""
     calls = []
     for line in text.splitlines():
         found = re.match(r"([\d.]+) (\w+)\((.*) = (-?\w+)", line)
         if not found:  # killed in the middle of a call, or one that does not return
             continue
         call = Call(float(found.group(1)), *found.group(2, 3, 4))
-        if call.result == "-1" or call.time_s > end:
+        if call.result == "-1" or call.time_s > end or "CLONE_THREAD" in call.text:
             continue
         if call.name != "execve":
             calls.append(call)
@@ -115,7 +118,7 @@ def compare(processes, told):
     known = Told(told)
     for call in calls:
         if call.name in FILES:
-            yield from (f"{path}: {call}" for path in call.paths() if not NO_CHANGE.search(path) and not known.covers(path))
+            yield from (f"{path}: {call}" for path in call.paths() if not NO_CHANGE.search(path) and not known.cover(call, path))
 
 
 class Told:
@@ -127,13 +130,13 @@ class Told:
             text = event["call"] + " " + event["by_hand"]
             paths = {os.path.normpath(path) for path in re.findall(r'(?<![\w.])/[^\s"\'(),]*', text)}
             self.single |= paths
-            if event["name"] in WHOLE_TREES:
-                self.trees += paths
+            self.trees += [(path + "/", WHOLE_TREES[event["name"]]) for path in paths if event["name"] in WHOLE_TREES]
             if event["name"] == "copy":  # it makes the directories on the way
                 self.single |= {str(parent) for path in paths for parent in PurePath(path).parents}
             if event["name"] == "bind":
                 self.single |= {"/" + PurePath(path).name for path in paths}
 
-    def covers(self, path):
+    def cover(self, call, path):
         # A file system that is mounted nowhere yet has its paths from its own root: /dev/null is /null then.
-        return any(p in self.single or any(p.startswith(tree + "/") for tree in self.trees) for p in (path, "/dev" + path))
+        return any(p in self.single or any(p.startswith(tree) and call.name in calls for tree, calls in self.trees)
+                   for p in (path, "/dev" + path))
