@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import host
 from .screen import Screen
-from .waiting import wait_until
+from .waiting import PATIENCE, wait_until
 
 TOP = Path(__file__).resolve().parent.parent.parent
 
@@ -51,7 +51,7 @@ class Conductor:
 
     def run(self, *arguments, timeout=60, input="", env=None, **options):
         """Runs a verb to its end; a CompletedProcess with text in stdout and stderr. Any exit status is fine."""
-        done = subprocess.run(self.command(*arguments), input=input, timeout=timeout, text=True, errors="replace",
+        done = subprocess.run(self.command(*arguments), input=input, timeout=timeout * PATIENCE, text=True, errors="replace",
                               capture_output=True, env={**self.environment, **(env or {})}, **options)
         self.id()  # known now, even if the test breaks the root later
         return done
