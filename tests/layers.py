@@ -164,8 +164,19 @@ def programs_load_little():
             yield f"{program} loads {library}"
 
 
+def bootstrap_reads_its_tables():
+    done = subprocess.run([TOP / "bootstrap", "help"], capture_output=True, text=True)
+    if done.returncode != 0 or done.stderr:
+        yield f"bootstrap help: status {done.returncode}, {done.stderr.strip()}"
+    table = re.search(r"packages <<'END'.*?\n(.*?)\nEND\n", (TOP / "bootstrap").read_text(), re.DOTALL)
+    for row in table[1].splitlines() if table else ["no table of packages"]:
+        if [bool(cell.strip()) for cell in row.split("|")] != [True] * 3:
+            yield f"bootstrap: not 'when | package | what for': {row}"
+
+
 RULES = (arrows_point_down, libraries_stay_confined, kernel_state_changes_in_the_waists_only, files_stay_small,
-         files_open_with_their_chapter, format_is_clean, programs_load_little)
+         files_open_with_their_chapter, format_is_clean, programs_load_little,
+         bootstrap_reads_its_tables)
 
 
 def main():
