@@ -1,4 +1,5 @@
 """Images made by hand, byte by byte: layers, configuration, manifest, and an OCI layout that skopeo reads."""
+import functools
 import gzip
 import hashlib
 import io
@@ -23,6 +24,7 @@ def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+@functools.cache
 def busybox():
     """The bytes of a static busybox: that of the build tree, or of the host."""
     from .program import program_path
@@ -52,11 +54,17 @@ def tar(entries):
     return out.getvalue()
 
 
+@functools.cache
+def gzipped(data):
+    return gzip.compress(data, 6, mtime=0)
+
+
+@functools.cache
 def zstd(data):
     return subprocess.run(["zstd", "-q", "-c"], input=data, capture_output=True, check=True).stdout
 
 
-PACKINGS = {"gzip": lambda data: gzip.compress(data, 6, mtime=0), "zstd": zstd, "": lambda data: data}
+PACKINGS = {"gzip": gzipped, "zstd": zstd, "": lambda data: data}
 
 
 class Image:

@@ -161,7 +161,7 @@ void Repository::fetch(Session& session, const Descriptor& descriptor, Download&
       if (!response.good() && !is_transient(response.status)) {
         Error error = refusal(session.endpoint(), response, "get " + descriptor.digest);
         if (descriptor.lies_elsewhere)
-          error = std::move(error).with_hint("its bytes lie at an address of somebody else, which is not asked");
+          error.with_hint("its bytes lie at an address of somebody else, which is not asked");
         throw error;
       }
       if (!response.good()) retry_after = response.header("retry-after");
@@ -209,8 +209,13 @@ bool Repository::mount_blob(const std::string& digest, const std::string& from)
   const Response response = own().send({.method = "POST", .url = url});
   own().also_pull("");
   if (response.status == 201) return true;
-  // 202: it began an ordinary upload instead, which we leave; it expires. Everything else: it does not do mounts.
-  if (response.status == 202) own().send({.method = "DELETE", .url = upload_address(response)});
+  // 202: it began an ordinary upload instead, which is left; it expires by itself where it cannot be ended. Everything
+  // else: it does not do mounts.
+  if (response.status != 202) return false;
+  try {
+    own().send({.method = "DELETE", .url = upload_address(response)});
+  } catch (const TransferError&) {
+  }
   return false;
 }
 

@@ -77,6 +77,11 @@ Error refusal(const Endpoint& endpoint, const Response& response, const std::str
   std::string hint;
   switch (response.status) {
   case 401:
+    // Where a redirect has led may ask as much as it likes.
+    if (response.url.origin() != endpoint.base.origin()) {
+      sentence += " leads to " + response.url.host_and_port() + ", which wants to know who asks";
+      break;
+    }
     sentence += " wants to know who asks";
     hint = "conductor login " + endpoint.name;
     break;
@@ -213,7 +218,8 @@ Response Session::send(Request request)
     std::string retry_after;
     try {
       Response response = follow(request, authorization);
-      if (response.status == 401 && !answered && !request.source) {
+      const bool own_challenge = response.status == 401 && response.url.origin() == endpoint_.base.origin();
+      if (own_challenge && !answered && !request.source) {
         // Somebody else may have got a fresh one meanwhile.
         if (authorization(endpoint_.base) == used) answer(response);
         answered = true;

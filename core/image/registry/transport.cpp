@@ -376,6 +376,7 @@ Response Transport::send(const Trace& trace, const Request& request, const std::
   long status = 0;
   curl().easy_getinfo(state_->easy, CURLINFO_RESPONSE_CODE, &status);
   exchange.response.status = static_cast<int>(status);
+  exchange.response.url = request.url;
   return std::move(exchange.response);
 }
 

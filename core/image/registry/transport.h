@@ -48,6 +48,7 @@ struct Response {
   int status = 0;
   std::map<std::string, std::string> headers; // names in lower case; one that came twice is joined by ", "
   std::string body;                           // what did not go to the sink
+  Url url;                                    // who has answered
 
   std::string header(const std::string& name) const;
   bool good() const { return status >= 200 && status < 300; }
