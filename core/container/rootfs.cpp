@@ -9,6 +9,7 @@
 #include "core/kernel/mount.h"
 #include "core/store/images.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fcntl.h>
@@ -79,6 +80,39 @@ void prepare_rw(const Root& root, const RootfsPlan& plan)
   ::umask(mask);
 }
 
+namespace {
+
+Fd make_step_mount(const Root& root, const StepMount& step, const Fd& mapped, int user_namespace, uint32_t first_id)
+{
+  Trace& trace = root.trace();
+  constexpr unsigned attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+  if (step.kind == StepMount::Kind::layers) {
+    if (!step.rw.empty()) {
+      kernel::make_directories(trace, root.dir(), step.rw + "/upper", 0755);
+      kernel::make_directory(trace, root.dir(), step.rw + "/work", 0700);
+    }
+    // overlayfs wants two layers at least where nothing is written.
+    std::vector<std::string> lower = step.layers;
+    if (step.rw.empty() && lower.size() < 2) {
+      kernel::make_directory(trace, root.dir(), empty_layer, 0755);
+      lower.insert(lower.begin(), empty_layer);
+    }
+    return make_overlay(root, {.tree = mapped ? mapped.get() : root.dir(),
+                               .lower = std::move(lower),
+                               .upper = step.rw.empty() ? "" : step.rw + "/upper",
+                               .work = step.rw.empty() ? "" : step.rw + "/work",
+                               .is_volatile = !step.rw.empty(),
+                               .owner = first_id,
+                               .attributes = attributes});
+  }
+  Fd mount = kernel::clone_tree(trace, AT_FDCWD, step.source, false);
+  if (user_namespace >= 0) kernel::map_ids(trace, mount.get(), user_namespace);
+  kernel::set_attributes(trace, mount.get(), attributes | (step.read_only ? MOUNT_ATTR_RDONLY : 0), false);
+  return mount;
+}
+
+} // namespace
+
 HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spec, int user_namespace,
                        uint32_t first_id)
 {
@@ -115,10 +149,15 @@ HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spe
     kernel::set_attributes(trace, mount.get(), attributes, bind.directory);
     mounts.push_back(std::move(mount));
   }
+  for (const auto& step : plan.step_mounts)
+    if (step.is_handed()) mounts.push_back(make_step_mount(root, step, mapped, user_namespace, first_id));
   return made;
 }
 
 namespace {
+
+// Only the child's mount namespace knows it, and only while a part of something is taken from it.
+constexpr const char* stage_of_parts = "dev/.part";
 
 // What the child does, a method a step; the new root is always reached through `root_`.
 class Placing {
@@ -126,7 +165,9 @@ public:
   Placing(Trace& trace, const RootfsPlan& plan, const Spec& spec, std::vector<Fd> mounts)
       : trace_(trace), plan_(plan), spec_(spec), mounts_(std::move(mounts))
   {
-    const size_t expected = 2 + (plan.host_network ? 1 : 0) + plan.binds.size();
+    const auto handed = std::count_if(plan.step_mounts.begin(), plan.step_mounts.end(),
+                                      [](const StepMount& step) { return step.is_handed(); });
+    const size_t expected = 2 + (plan.host_network ? 1 : 0) + plan.binds.size() + static_cast<size_t>(handed);
     if (mounts_.size() != expected) throw Error{"take over the mounts: some are missing", EPROTO};
     root_ = take();
     dev_ = take();
@@ -164,6 +205,23 @@ public:
           kernel::new_file_system(trace_, "tmpfs", {{"mode", "1777"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, target);
       const Fd directory = kernel::make_directories_in_root(trace_, root_.get(), target, 0755);
       kernel::attach(trace_, mount.get(), directory.get(), target);
+    }
+  }
+
+  void step_mounts()
+  {
+    for (const auto& step : plan_.step_mounts) {
+      switch (step.kind) {
+      case StepMount::Kind::directory:
+        if (step.below.empty())
+          whole(take(), step.target);
+        else
+          part(take(), step.below, step);
+        break;
+      case StepMount::Kind::layers: part(take(), step.below, step); break;
+      case StepMount::Kind::memory: whole(memory(step.target, step.size_bytes), step.target); break;
+      case StepMount::Kind::file: file(step); break;
+      }
     }
   }
 
@@ -211,6 +269,52 @@ public:
 
 private:
   Fd take() { return std::move(mounts_.at(next_++)); }
+
+  Fd memory(const std::string& target, uint64_t size)
+  {
+    kernel::MountOptions options{{"mode", "1777"}};
+    if (size != 0) options.emplace_back("size", std::to_string(size));
+    return kernel::new_file_system(trace_, "tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, target);
+  }
+
+  void whole(const Fd& mount, const std::string& target)
+  {
+    const Fd directory = kernel::make_directories_in_root(trace_, root_.get(), target, 0755);
+    kernel::attach(trace_, mount.get(), directory.get(), target);
+  }
+
+  // A part of a mount: that must be attached somewhere before it can be cloned (until Linux 6.15).
+  void part(const Fd& mount, const std::string& below, const StepMount& step)
+  {
+    const Fd stage = kernel::make_plain_directories_in_root(trace_, root_.get(), stage_of_parts, 0700);
+    kernel::attach(trace_, mount.get(), stage.get(), stage_of_parts);
+    const Fd found = kernel::open_in_root(mount.get(), below.empty() ? "." : below, O_PATH);
+    struct stat status {};
+    if (::fstat(found.get(), &status) < 0) throw Error{"look at " + visible(below), errno};
+    const Fd target = S_ISDIR(status.st_mode) ? kernel::make_directories_in_root(trace_, root_.get(), step.target, 0755)
+                                              : kernel::make_file_in_root(trace_, root_.get(), step.target, 0644);
+    const Fd copy = kernel::clone_tree(trace_, found.get(), "", false);
+    if (step.read_only) kernel::set_attributes(trace_, copy.get(), MOUNT_ATTR_RDONLY, false);
+    kernel::attach(trace_, copy.get(), target.get(), step.target);
+    kernel::detach(trace_, mount.get(), stage_of_parts);
+    kernel::remove_directory(trace_, dev_.get(), ".part");
+  }
+
+  void file(const StepMount& step)
+  {
+    const Fd mount = memory(step.target, 0);
+    const Fd made{::openat(mount.get(), "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+    if (!made) throw Error{"make a file for " + visible(step.target), errno};
+    for (size_t written = 0; written < step.content.size();) {
+      const ssize_t now = ::write(made.get(), step.content.data() + written, step.content.size() - written);
+      if (now < 0 && errno != EINTR) throw Error{"write a file for " + visible(step.target), errno};
+      if (now > 0) written += static_cast<size_t>(now);
+    }
+    if (::fchown(made.get(), step.uid, step.gid) < 0 || ::fchmod(made.get(), step.mode) < 0)
+      throw Error{"dress the file for " + visible(step.target), errno};
+    part(mount, "file", step);
+  }
+
   // Where the image has a symlink the start fails: these mounts guard the container and are not led elsewhere.
   void place(const Fd& mount, const std::string& target)
   {
@@ -252,6 +356,7 @@ PlacedRoot place_root(Trace& trace, PseudoMounts pseudo, std::vector<Fd> mounts,
   placing.root();
   placing.pseudo(std::move(pseudo));
   placing.binds();
+  placing.step_mounts();
   placing.hide();
   if (spec.process.terminal) placed.terminal = placing.terminal(size);
   placing.change();

@@ -28,12 +28,37 @@ struct BindPlan {
   bool directory = true;
 };
 
+// What a step of a build sees besides its layers (RUN --mount).
+struct StepMount {
+  enum class Kind : char {
+    directory, // `source`, a directory of the host, or what `below` names in it
+    layers,    // what `below` names in a tree of `layers`
+    memory,    // an empty file system of its own
+    file       // a file with this content, that is never on a disk
+  };
+  Kind kind = Kind::directory;
+  std::string target; // absolute, inside
+  bool read_only = true;
+  std::string source;              // absolute, on the host
+  std::vector<std::string> layers; // relative to the root directory, base first
+  std::string below;               // empty: all
+  std::string rw;      // of layers: a directory (relative to it) that gets what is written; empty: read-only
+  std::string content; // of a file
+  uid_t uid = 0;
+  gid_t gid = 0;
+  mode_t mode = 0400;
+  uint64_t size_bytes = 0; // of memory; 0: the kernel's own limit
+  // Made by the parent, with the host's rights; the others by the child.
+  bool is_handed() const { return kind == Kind::directory || kind == Kind::layers; }
+};
+
 struct RootfsPlan {
   std::vector<std::string> lower; // relative to the root directory, base first
   std::string rw;                 // relative to it: the directory of upper/ and work/
   bool is_volatile = false;
   bool host_network = false; // then /sys must come from the host's side, whose network it shows
   std::vector<BindPlan> binds;
+  std::vector<StepMount> step_mounts;
 };
 
 // What the spec asks for, with the sources of volumes checked. Throws Error.

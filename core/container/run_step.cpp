@@ -6,6 +6,7 @@
 #include "core/container/start.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
+#include "core/kernel/inroot.h"
 #include "core/store/containers.h"
 #include "core/store/images.h"
 
@@ -45,29 +46,63 @@ void pump(Trace& trace, const Child& child, const Streams& streams)
   }
 }
 
-// Mount points that the start made in the layer (an image FROM scratch has no /proc) are not what the step did.
-void remove_mount_points(const Root& root, const Spec& spec, const std::string& rw)
-{
-  Trace& trace = root.trace();
-  const Fd upper = kernel::open_directory(root.dir(), rw + "/upper");
-  const auto in_lower = [&](const std::string& path) {
+// Mount points that the start made in the layer (an image FROM scratch has no /proc) are not what the step did. The
+// step may have made links of the directories on the way, so everything is looked up inside the layer only.
+class MountPoints {
+public:
+  MountPoints(const Root& root, const Spec& spec, const std::string& rw)
+      : root_(root), upper_(kernel::open_directory(root.dir(), rw + "/upper"))
+  {
     for (const auto& layer : spec.layers)
-      if (kernel::exists(root.dir(), Images::diff_path(layer) + "/" + path)) return true;
-    return false;
-  };
-  for (const char* path : {"etc/resolv.conf", "etc/hosts", "etc", "proc", "sys", "dev"}) {
-    struct stat status {};
-    if (::fstatat(upper.get(), path, &status, AT_SYMLINK_NOFOLLOW) < 0 || in_lower(path)) continue;
-    if (S_ISREG(status.st_mode) && status.st_size == 0)
-      kernel::remove_file(trace, upper.get(), path);
-    else if (S_ISDIR(status.st_mode) && kernel::list_directory(upper.get(), path).empty())
-      kernel::remove_directory(trace, upper.get(), path);
+      lower_.push_back(kernel::open_directory(root.dir(), Images::diff_path(layer)));
   }
+
+  // The place itself and the directories on the way to it, as far as they are empty and the layers below lack them.
+  void remove(std::string path)
+  {
+    while (path.starts_with('/')) path.erase(0, 1);
+    while (!path.empty()) {
+      const size_t slash = path.rfind('/');
+      const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash);
+      if (!remove_one(parent, path.substr(slash == std::string::npos ? 0 : slash + 1)) || parent == ".") return;
+      path = parent;
+    }
+  }
+
+private:
+  bool remove_one(const std::string& parent, const std::string& name)
+  {
+    for (const Fd& layer : lower_)
+      if (kernel::find_in_root(layer.get(), parent + "/" + name, O_PATH | O_NOFOLLOW)) return false;
+    const auto directory = kernel::find_in_root(upper_.get(), parent, O_PATH | O_DIRECTORY);
+    struct stat status {};
+    if (!directory || ::fstatat(directory->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return false;
+    if (S_ISREG(status.st_mode) && status.st_size == 0)
+      kernel::remove_file(root_.trace(), directory->get(), name);
+    else if (S_ISDIR(status.st_mode) && kernel::list_directory(directory->get(), name).empty())
+      kernel::remove_directory(root_.trace(), directory->get(), name);
+    else
+      return false;
+    return true;
+  }
+
+  const Root& root_;
+  Fd upper_;
+  std::vector<Fd> lower_;
+};
+
+void remove_mount_points(const Root& root, const Spec& spec, const std::string& rw,
+                         const std::vector<std::string>& targets)
+{
+  MountPoints points{root, spec, rw};
+  for (const std::string& target : targets) points.remove(target);
+  for (const char* path : {"etc/resolv.conf", "etc/hosts", "proc", "sys", "dev"}) points.remove(path);
 }
 
 } // namespace
 
-ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, const IdPool& pool)
+ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, const IdPool& pool,
+                    std::vector<StepMount> mounts)
 {
   Trace& trace = root.trace();
   // A step has no directory in the store; this one says that its range of ids is taken (take_id_range()).
@@ -75,7 +110,10 @@ ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, c
   Undo undo{trace};
   kernel::make_directories(trace, root.run(), claim, 0700);
   undo.push("give the step's claim back", [&] { kernel::remove_tree(trace, root.run(), claim); });
+  std::vector<std::string> targets;
+  for (const StepMount& mount : mounts) targets.push_back(mount.target);
   StartRequest request{.root = root, .spec = spec, .rw = rw, .is_volatile = true};
+  request.step_mounts = std::move(mounts);
   if (spec.user_namespace) request.first_id = take_id_range(root, pool, spec.id);
   const uint32_t first_id = request.first_id;
   // A root without containers leaves no groups behind, as after the removal of its last container.
@@ -92,7 +130,7 @@ ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, c
   take_down();
   kernel::remove_tree(trace, root.run(), claim);
   undo.commit();
-  remove_mount_points(root, spec, rw);
+  remove_mount_points(root, spec, rw, targets);
   return status;
 }
 

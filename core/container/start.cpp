@@ -57,7 +57,8 @@ Started start_container(StartRequest request)
   Started started;
 
   const kernel::Confinement confinement = plan_confinement(spec);
-  const RootfsPlan plan = plan_rootfs(root, spec, request.rw, request.is_volatile);
+  RootfsPlan plan = plan_rootfs(root, spec, request.rw, request.is_volatile);
+  plan.step_mounts = std::move(request.step_mounts);
   prepare_rw(root, plan);
 
   undo.push("remove the control group", [&] {

@@ -4,6 +4,7 @@
 #include "core/base/handle.h"
 #include "core/container/id_range.h"
 #include "core/container/pty.h"
+#include "core/container/rootfs.h"
 #include "core/container/spec.h"
 #include "core/container/streams.h"
 #include "core/store/root.h"
@@ -20,7 +21,8 @@ struct StartRequest {
   bool is_volatile = false; // no sync at the end: for what is thrown away or committed by rename
   uint32_t first_id = 0;    // of its range of ids (take_id_range()), 0 without a user namespace
   ChildStreams streams;     // not with a terminal
-  WindowSize window;        // with one
+  std::vector<StepMount> step_mounts;
+  WindowSize window; // with one
 };
 
 struct Started {

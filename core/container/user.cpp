@@ -175,4 +175,16 @@ User resolve_user_in_root(int root, std::string_view user)
   }
 }
 
+User resolve_owner_in_root(int root, std::string_view owner)
+{
+  try {
+    if (!id_of(owner)) return resolve_user_in_root(root, owner);
+    User user;
+    user.uid = user.gid = *id_of(owner);
+    return user;
+  } catch (const Error& error) {
+    throw error.within(fmt::format("--chown={}", owner)).with_status(1);
+  }
+}
+
 } // namespace conductor

@@ -26,5 +26,7 @@ User resolve_user(std::string_view user, std::string_view passwd, std::string_vi
 // The same with the files of an image, read in root and bounded. A file that is no regular file or too large is as good
 // as none for a number, and an Error where a name needs it.
 User resolve_user_in_root(int root, std::string_view user);
+// Who --chown means, by the same files: a number without a group has the group of that number.
+User resolve_owner_in_root(int root, std::string_view owner);
 
 } // namespace conductor

@@ -80,9 +80,10 @@ private:
       // below the root, wherever it points.
       if (!find_in_root(plan_.root, item.target, O_PATH | O_DIRECTORY))
         make_directories_in_root(trace_, plan_.root, item.target, 0755);
-      return;
+      if (!item.dress) return;
     }
     Fd fd{::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+    if (!fd && item.dress && (errno == ELOOP || errno == ENOTDIR)) return; // a link to a directory
     if (!fd) fail("open", item, errno);
     set_attributes(fd.get(), item);
     if (directories_.size() < most_open)
@@ -97,6 +98,7 @@ private:
       if (errno == EISDIR) throw Error{"copy to /" + item.target, EISDIR, "a directory is there already"};
       fail("replace", item, errno);
     }
+    if (!item.twin.empty()) return twin(item, parent, name);
     if (S_ISREG(item.facts.mode)) return file(item, parent, name);
     if (S_ISLNK(item.facts.mode)) {
       if (::symlinkat(item.facts.link.c_str(), parent, name.c_str()) < 0) fail("make link", item, errno);
@@ -107,6 +109,23 @@ private:
       fail("change the owner of", item, errno);
     const std::array<timespec, 2> times{item.facts.modified, item.facts.modified};
     ::utimensat(parent, name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW);
+  }
+
+  void twin(const CopyItem& item, int parent, const std::string& name)
+  {
+    const Fd other = open_in_root(plan_.root, item.twin, O_PATH | O_NOFOLLOW);
+    const std::string path = "/proc/self/fd/" + std::to_string(other.get());
+    if (::linkat(AT_FDCWD, path.c_str(), parent, name.c_str(), AT_SYMLINK_FOLLOW) < 0)
+      fail("make hard link", item, errno);
+  }
+
+  static void write_all(const CopyItem& item, int to, const char* bytes, size_t length)
+  {
+    for (size_t written = 0; written < length;) {
+      const ssize_t now = ::write(to, bytes + written, length - written);
+      if (now < 0 && errno != EINTR) fail("write", item, errno);
+      if (now > 0) written += static_cast<size_t>(now);
+    }
   }
 
   void check_unchanged(const CopyItem& item, int fd)
@@ -121,12 +140,16 @@ private:
 
   void file(const CopyItem& item, int parent, const std::string& name)
   {
-    const Fd from = open_in_root(plan_.source_root, item.source, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    check_unchanged(item, from.get());
     const Fd to{::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
     if (!to) fail("make", item, errno);
-    content(item, from.get(), to.get());
-    check_unchanged(item, from.get());
+    if (item.source.empty()) {
+      write_all(item, to.get(), item.content.data(), item.content.size());
+    } else {
+      const Fd from = open_in_root(plan_.source_root, item.source, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+      check_unchanged(item, from.get());
+      content(item, from.get(), to.get());
+      check_unchanged(item, from.get());
+    }
     set_attributes(to.get(), item);
     set_times(to.get(), item.facts.modified);
   }
@@ -159,11 +182,7 @@ private:
       if (got < 0) throw Error{"read '" + item.source + "'", errno};
       if (got == 0) return;
       trace_.throw_if_interrupted();
-      for (ssize_t written = 0; written < got;) {
-        const ssize_t now = ::write(to, buffer.data() + written, static_cast<size_t>(got - written));
-        if (now < 0 && errno != EINTR) fail("write", item, errno);
-        if (now > 0) written += now;
-      }
+      write_all(item, to, buffer.data(), static_cast<size_t>(got));
       told(static_cast<uint64_t>(got));
     }
   }
@@ -223,7 +242,11 @@ FileFacts facts_of(int fd, const std::string& what)
                   .size = static_cast<uint64_t>(status.st_size),
                   .modified = status.st_mtim,
                   .changed = status.st_ctim,
-                  .inode = status.st_ino};
+                  .device = status.st_dev,
+                  .inode = status.st_ino,
+                  .links = status.st_nlink,
+                  .uid = status.st_uid,
+                  .gid = status.st_gid};
   if (S_ISLNK(status.st_mode)) {
     std::array<char, 4096> buffer{};
     const ssize_t length = ::readlinkat(fd, "", buffer.data(), buffer.size()); // an O_PATH descriptor of the link
@@ -256,6 +279,54 @@ void copy_into_root(Trace& trace, const CopyPlan& plan, Step& step)
       });
   if (error) throw Error{*error};
   if (result.failed()) throw Error{plan.text, result.error};
+}
+
+namespace {
+
+void clamp_below(int directory, int64_t newest)
+{
+  const std::array<timespec, 2> times{timespec{.tv_sec = newest}, timespec{.tv_sec = newest}};
+  for (const std::string& name : list_directory(directory, ".")) {
+    struct stat status {};
+    if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) throw Error{"look at " + name, errno};
+    if (S_ISDIR(status.st_mode)) {
+      const Fd below = open_directory(directory, name);
+      clamp_below(below.get(), newest);
+    }
+    const bool newer =
+        status.st_mtim.tv_sec > newest || (status.st_mtim.tv_sec == newest && status.st_mtim.tv_nsec > 0);
+    if (newer && ::utimensat(directory, name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) < 0)
+      throw Error{"set the time of " + name, errno};
+  }
+}
+
+} // namespace
+
+void clamp_times(Trace& trace, int at, const std::string& path, int64_t newest)
+{
+  std::optional<Error> error;
+  const auto result = perform(
+      trace, "utimensat",
+      [&] {
+        return CallText{fmt::format("utimensat of all that is newer than {} in {}", newest, path),
+                        fmt::format("find {} -newermt @{} -exec touch -hd @{} {{}} +", path, newest, newest)};
+      },
+      [&]() -> long {
+        try {
+          const Fd top = open_directory(at, path);
+          clamp_below(top.get(), newest);
+          const std::array<timespec, 2> times{timespec{.tv_sec = newest}, timespec{.tv_sec = newest}};
+          struct stat status {};
+          if (::fstat(top.get(), &status) == 0 && status.st_mtim.tv_sec >= newest) ::futimens(top.get(), times.data());
+          return 0;
+        } catch (const Error& failed) {
+          error = failed;
+          errno = failed.number() != 0 ? failed.number() : EIO;
+          return -1;
+        }
+      });
+  if (error) throw Error{*error};
+  if (result.failed()) throw Error{"clamp the times in " + path, result.error};
 }
 
 } // namespace conductor::kernel

@@ -26,7 +26,10 @@ struct FileFacts {
   uint64_t size = 0;
   timespec modified{};
   timespec changed{}; // st_ctim
-  uint64_t inode = 0;
+  uint64_t device = 0, inode = 0;
+  uint64_t links = 1; // names that it has
+  uid_t uid = 0;
+  gid_t gid = 0;
   std::string link; // where a symlink points
   Xattrs xattrs;    // user.* and security.capability
 };
@@ -39,11 +42,14 @@ Xattrs read_xattrs(int fd, const std::string& what);
 FileFacts facts_of(int fd, const std::string& what);
 
 struct CopyItem {
-  std::string source; // below the source root; empty: a directory that has no source
+  std::string source; // below the source root; empty: it has none (a directory, a file of which `content` is all)
   std::string target; // below the image's root, without a leading '/'
   FileFacts facts;    // the mode may have been changed by the caller
   uid_t uid = 0;
   gid_t gid = 0;
+  bool dress = false;  // a directory that is there gets these facts too
+  std::string twin;    // another item's target that this one is a hard link to; empty: a file of its own
+  std::string content; // of a file without a source
 };
 struct CopyPlan {
   int source_root = -1;        // paths are looked up below it, links that climb stay in it
@@ -51,8 +57,13 @@ struct CopyPlan {
   std::string text;            // for messages and by-hand text: "cp -a ... ..."
   std::vector<CopyItem> items; // parents before their content
 };
-// Directories that are there stay as they are; files and links are replaced; a directory in the way of a file, or the
-// other way round, is an Error. So is a source that changed since its facts were taken. progress counts bytes in step.
+// Directories that are there stay as they are, unless dressed; files and links are replaced; a directory in the way of
+// a file, or the other way round, is an Error. So is a source that changed since its facts were taken. progress counts
+// bytes in step.
 void copy_into_root(Trace& trace, const CopyPlan& plan, Step& step);
+
+// Gives every file, link and directory of a tree that is newer than `newest` (seconds since 1970) that time. Told as
+// one call. Throws Error.
+void clamp_times(Trace& trace, int at, const std::string& path, int64_t newest);
 
 } // namespace conductor::kernel

@@ -265,6 +265,19 @@ void attach(Trace& trace, int mount, int target, const std::string& shown_target
   if (result.failed()) throw Error{fmt::format("mount at {}", shown_target), result.error};
 }
 
+void detach(Trace& trace, int mount, const std::string& shown_target)
+{
+  const std::string path = "/proc/self/fd/" + std::to_string(mount);
+  const auto result = perform(
+      trace, "umount2",
+      [&] {
+        return CallText{fmt::format("umount2(\"{}\", MNT_DETACH)", shown_target),
+                        fmt::format("umount -l {}", shown_target)};
+      },
+      [&] { return ::umount2(path.c_str(), MNT_DETACH); });
+  if (result.failed()) throw Error{fmt::format("take away the mount at {}", shown_target), result.error};
+}
+
 void mount_at(Trace& trace, const char* source, const char* target, const char* type, const std::string& options)
 {
   const auto result = perform(

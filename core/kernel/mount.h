@@ -40,6 +40,9 @@ void map_ids(Trace& trace, int mount, int user_namespace);
 // move_mount(2) of a detached mount onto what `target` (a descriptor) is.
 void attach(Trace& trace, int mount, int target, const std::string& shown_target);
 
+// Takes an attached mount away again, by a descriptor of its top: umount2(MNT_DETACH).
+void detach(Trace& trace, int mount, const std::string& shown_target);
+
 // mount(2) of a new file system at a path, for kernels and cases that know no other way. Throws Error.
 void mount_at(Trace& trace, const char* source, const char* target, const char* type, const std::string& options);
 
