@@ -41,6 +41,7 @@ LIBRARIES = {
     r"openssl/.*": r"core/image/.*\.cpp",
     r"curl/.*": r"core/image/registry/transport\.cpp",
     r"isa-l/.*|zstd\.h": r"core/image/decompress\.cpp",
+    r"(bzlib|lzma)\.h": r"core/image/unpack\.cpp",
     r"zlib\.h": r"core/image/layer_packer\.cpp",
     r"nlohmann/.*": r".*\.cpp",
     r"CLI/.*": r"tui/command/arguments\.cpp",

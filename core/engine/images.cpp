@@ -110,6 +110,8 @@ RemovedCache remove_cache(Context& context)
     kernel::remove_file(root.trace(), root.dir(), "cache/" + key);
     ++removed.links;
   }
+  // What the caches of RUN hold, what is known of contexts, and why steps were made (core/image).
+  kernel::remove_tree(root.trace(), root.dir(), "build");
   const auto needed = needed_layers(root);
   for (const std::string& id : images.layer_ids()) {
     if (needed.contains(id)) continue;

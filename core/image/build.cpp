@@ -12,7 +12,11 @@
 #include "core/kernel/files.h"
 #include "core/store/journal.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -100,6 +104,51 @@ void note(Context& context, const std::string& name, const char* outcome)
 
 } // namespace
 
+std::pair<std::string, Secret> parse_secret(std::string_view text)
+{
+  std::string id;
+  Secret secret;
+  const Error wrong =
+      usage_error("'" + visible(text) + "' is no secret", "--secret id=NAME,src=FILE, or id=NAME,env=VARIABLE");
+  std::string type;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view field = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(field.size() + 1, rest.size()));
+    const size_t equals = field.find('=');
+    if (equals == std::string_view::npos) throw Error{wrong};
+    const std::string_view key = field.substr(0, equals);
+    const std::string value{field.substr(equals + 1)};
+    if (key == "id")
+      id = value;
+    else if (key == "src" || key == "source")
+      secret.file = value;
+    else if (key == "env")
+      secret.variable = value;
+    else if (key == "type" && (value == "file" || value == "env"))
+      type = value;
+    else
+      throw Error{wrong};
+  }
+  if (id.empty() || (!secret.file.empty() && !secret.variable.empty())) throw Error{wrong};
+  if (type == "env" && secret.variable.empty()) secret.variable = std::exchange(secret.file, {});
+  if (secret.file.empty() && secret.variable.empty()) {
+    if (type != "file" && getenv(id.c_str()) != nullptr)
+      secret.variable = id;
+    else
+      secret.file = id;
+  }
+  return {id, secret};
+}
+
+int64_t parse_epoch(std::string_view text)
+{
+  int64_t seconds = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || seconds < 0 || seconds > 253402300799)
+    throw usage_error("SOURCE_DATE_EPOCH '" + visible(text) + "' is no number of seconds since 1970");
+  return seconds;
+}
+
 Image build(Context& context, const BuildRequest& request)
 {
   const std::string reference = checked_name(request.name);
@@ -108,7 +157,7 @@ Image build(Context& context, const BuildRequest& request)
   sweep_orphans(context.root); // of a build that was killed
   const Fd hold = images.hold_layers();
   try {
-    Builder builder{context, request, planned.recipe, planned.context};
+    Builder builder{context, request, planned.recipe, planned.context, reference};
     const Image image = save(context, builder.run(), reference);
     note(context, reference, "done");
     const nlohmann::json result{{"name", reference},

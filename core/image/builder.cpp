@@ -1,6 +1,7 @@
 #include "core/image/builder.h"
 
 #include "core/base/error.h"
+#include "core/base/nearest.h"
 #include "core/container/overlay.h"
 #include "core/container/spec.h"
 #include "core/image/base.h"
@@ -8,12 +9,15 @@
 #include "core/image/layer_cache.h"
 #include "core/image/layers.h"
 #include "core/image/pull.h"
+#include "core/kernel/copy.h"
 #include "core/kernel/files.h"
 #include "core/kernel/inroot.h"
 #include "core/kernel/mount.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -35,24 +39,58 @@ bool same_name(std::string_view a, std::string_view b)
   });
 }
 
-void check_variable_name(const std::string& name, const Instruction& instruction)
+constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// What every build file may use in FROM, and in a stage once it has declared it.
+std::vector<std::pair<std::string, std::string>> platform_arguments()
 {
-  const bool good = !name.empty() && name.find('=') == std::string::npos && name.find('\0') == std::string::npos &&
-                    name.find_first_of(" \t\n") == std::string::npos;
-  if (!good) throw Error{instruction.keyword + ": '" + visible(name) + "' is no name"};
+  std::vector<std::pair<std::string, std::string>> arguments;
+  const std::string architecture = machine_architecture(), variant = machine_variant();
+  for (const char* side : {"BUILD", "TARGET"}) {
+    const std::string prefix = side;
+    arguments.emplace_back(prefix + "PLATFORM", "linux/" + architecture + (variant.empty() ? "" : "/" + variant));
+    arguments.emplace_back(prefix + "OS", "linux");
+    arguments.emplace_back(prefix + "ARCH", architecture);
+    arguments.emplace_back(prefix + "VARIANT", variant);
+  }
+  return arguments;
+}
+
+// linux/amd64, amd64, linux/arm64/v8: only this machine's own can be built, since its programs run here.
+void check_platform(const std::string& platform)
+{
+  const std::string architecture = machine_architecture();
+  std::string_view rest = platform;
+  if (rest.starts_with("linux/")) rest.remove_prefix(6);
+  std::string_view named = rest.substr(0, rest.find('/'));
+  if (named == "x86_64" || named == "x86-64") named = "amd64";
+  if (named == "aarch64") named = "arm64";
+  if (platform != "local" && platform != "linux" && named != architecture)
+    throw Error{"FROM: --platform=" + visible(platform) + " is another than this machine's", 0,
+                "only linux/" + architecture + " can be built here"};
 }
 
 } // namespace
 
-Builder::Builder(Context& context, const BuildRequest& request, const Recipe& recipe, std::string context_directory)
+Builder::Builder(Context& context, const BuildRequest& request, const Recipe& recipe, std::string context_directory,
+                 const std::string& reference)
     : context_(context), trace_(context.trace), root_(context.root), request_(request), recipe_(recipe),
-      context_directory_(std::move(context_directory)), finished_(recipe.stages.size())
+      context_directory_(std::move(context_directory)), records_(context.root, reference + "\n" + recipe.file),
+      finished_(recipe.stages.size())
 {
   if (context_directory_.empty()) return;
   try {
     context_fd_ = kernel::open_directory(AT_FDCWD, context_directory_ + "/.");
   } catch (const Error& error) {
     throw error.within("the context").with_hint("name another with --context DIR");
+  }
+  index_.emplace(root_, context_fd_.get());
+  // The build file's own ignore file comes first (web.Dockerfile.dockerignore), then the context's.
+  for (const char* suffix : {".conductorignore", ".dockerignore"}) {
+    const auto text = kernel::find_content(AT_FDCWD, recipe.file + suffix, 1 << 20);
+    if (!text) continue;
+    ignore_ = Ignore{*text};
+    return;
   }
   for (const char* name : {".conductorignore", ".dockerignore"}) {
     const auto text = kernel::read_in_root(context_fd_.get(), name, 1 << 20);
@@ -89,15 +127,48 @@ StageState Builder::run()
   const size_t wanted = wanted_stage();
   // What other stages need is counted when they are taken up; most files have one stage.
   of_ = recipe_.stages[wanted].steps.size() + 1;
-  return finished(wanted);
+  for (const std::string& warning : recipe_.warnings) trace_.notice(warning);
+  tell_unused_arguments();
+  try {
+    const StageState state = finished(wanted);
+    if (index_) index_->save();
+    records_.save(true);
+    return state;
+  } catch (const Error&) {
+    if (index_) index_->save();
+    records_.save(false);
+    throw;
+  }
+}
+
+void Builder::tell_unused_arguments() const
+{
+  std::set<std::string> declared{"SOURCE_DATE_EPOCH"};
+  for (const char* name : proxy_arguments) declared.insert(name);
+  for (const auto& [name, value] : platform_arguments()) declared.insert(name);
+  const auto take = [&](const Instruction& instruction) {
+    if (instruction.verb == Verb::arg)
+      for (const auto& [name, value] : instruction.pairs) declared.insert(without_quotes(name, recipe_.escape));
+  };
+  for (const Instruction& instruction : recipe_.global) take(instruction);
+  for (const Stage& stage : recipe_.stages)
+    for (const Instruction& instruction : stage.steps) take(instruction);
+  const std::vector<std::string> known{declared.begin(), declared.end()};
+  for (const auto& [name, value] : request_.build_args) {
+    if (declared.contains(name)) continue;
+    const std::string near = nearest_hint(name, known);
+    trace_.notice("--build-arg " + visible(name) + ": no ARG of " + recipe_.file + " takes it" +
+                  (near.empty() ? "" : "; " + near));
+  }
 }
 
 const StageState& Builder::finished(size_t stage)
 {
   if (!finished_[stage]) {
-    const size_t outer = std::exchange(current_, stage);
+    const size_t outer = std::exchange(current_, stage), outer_step = step_of_stage_;
     finished_[stage] = run_stage(stage);
     current_ = outer;
+    step_of_stage_ = outer_step;
   }
   return *finished_[stage];
 }
@@ -108,6 +179,7 @@ StageState Builder::run_stage(size_t stage)
   for (const Instruction& instruction : recipe_.stages[stage].steps) {
     trace_.throw_if_interrupted();
     ++step_;
+    ++step_of_stage_;
     try {
       handle(state, instruction);
     } catch (const Error& error) {
@@ -122,23 +194,54 @@ StageState Builder::begin(size_t stage)
 {
   const Instruction& from = recipe_.stages[stage].from;
   ++step_;
+  step_of_stage_ = 0;
   try {
-    StageState global;
-    for (const Instruction& argument : recipe_.global) handle_argument(global, argument);
-    const std::string reference = expand(from.words[0], global.arguments, recipe_.escape);
+    if (global_.empty()) {
+      StageState global;
+      for (const auto& [name, value] : platform_arguments()) set_variable(global.arguments, name, value);
+      for (const Instruction& argument : recipe_.global) handle_argument(global, argument);
+      global_ = std::move(global.arguments);
+    }
+    if (const auto platform = flag(from, "platform")) check_platform(expand(*platform, global_, recipe_.escape));
+    const std::string reference = expand(from.words[0], global_, recipe_.escape);
+    if (reference.empty())
+      throw Error{"FROM: '" + visible(from.words[0]) + "' is empty", 0, "give its ARG a value: --build-arg"};
+    StageState state;
     if (const auto earlier = find_stage(reference, stage)) {
       of_ += recipe_.stages[*earlier].steps.size() + 1;
-      StageState state = finished(*earlier);
+      state = finished(*earlier);
       state.arguments.clear();
       state.has_own_cmd = false;
-      return state;
+    } else {
+      Step step{trace_, topic(from)};
+      state = begin_from(context_, reference);
+      step.done();
     }
-    Step step{trace_, fmt::format("{}/{} {}", step_, of_, title(from))};
-    StageState state = begin_from(context_, reference);
-    step.done();
+    state.config.created = request_.source_date_epoch ? rfc3339(now_ns()) : "";
+    if (state.layers.empty() && state.config.workdir.empty()) state.config.workdir = "/"; // FROM scratch
+    // Without it a shell's own idea of a path would hold, which differs from shell to shell.
+    if (!value_of(state.config.env, "PATH")) set_variable(state.config.env, "PATH", default_path);
+    run_triggers(state, from);
     return state;
   } catch (const Error& error) {
     throw error.within(place(recipe_, from)).with_status(1);
+  }
+}
+
+void Builder::run_triggers(StageState& state, const Instruction& from)
+{
+  const std::vector<std::string> triggers = std::exchange(state.config.on_build, {});
+  for (const std::string& text : triggers) {
+    Instruction instruction = parse_trigger(text);
+    instruction.line = from.line;
+    ++step_;
+    ++of_;
+    ++step_of_stage_;
+    try {
+      handle(state, instruction);
+    } catch (const Error& error) {
+      throw error.within("ONBUILD of " + state.base);
+    }
   }
 }
 
@@ -162,148 +265,6 @@ StageState begin_from(Context& context, const std::string& reference)
   }
   if (state.base.starts_with("id:")) Images{context.root}.load(reference); // says that it is not there
   return take(pull_missing(context, reference));
-}
-
-// ---- instructions
-
-Builder::Handler Builder::handler_of(Verb verb)
-{
-  struct Row {
-    Verb verb;
-    Handler handler;
-  };
-  static constexpr Row table[] = {
-      {Verb::arg, &Builder::handle_argument},
-      {Verb::cmd, &Builder::handle_command},
-      {Verb::copy, &Builder::handle_copy},
-      {Verb::entrypoint, &Builder::handle_entrypoint},
-      {Verb::env, &Builder::handle_environment},
-      {Verb::expose, &Builder::handle_noted},
-      {Verb::label, &Builder::handle_label},
-      {Verb::maintainer, &Builder::handle_maintainer},
-      {Verb::run, &Builder::handle_run},
-      {Verb::shell, &Builder::handle_shell},
-      {Verb::stopsignal, &Builder::handle_stop_signal},
-      {Verb::user, &Builder::handle_user},
-      {Verb::volume, &Builder::handle_noted},
-      {Verb::workdir, &Builder::handle_workdir},
-  };
-  for (const Row& row : table)
-    if (row.verb == verb) return row.handler;
-  return nullptr;
-}
-
-void Builder::handle(StageState& state, const Instruction& instruction)
-{
-  const Handler handler = handler_of(instruction.verb);
-  if (handler == nullptr) throw Error{instruction.keyword + " cannot stand here"};
-  const bool makes_layer =
-      instruction.verb == Verb::run || instruction.verb == Verb::copy || instruction.verb == Verb::workdir;
-  if (makes_layer)
-    return (this->*handler)(state, instruction); // these open their step when they know the cache's answer
-  Step step{trace_, fmt::format("{}/{} {}", step_, of_, title(instruction)), "changes the configuration only"};
-  (this->*handler)(state, instruction);
-  note_step(state, instruction, false);
-  step.done();
-}
-
-// The history of the image: one entry a step.
-void Builder::note_step(StageState& state, const Instruction& instruction, bool made_layer)
-{
-  HistoryEntry entry{.created_by = title(instruction, 1000), .empty_layer = !made_layer};
-  if (made_layer)
-    if (const auto layer = Images{root_}.find_layer(state.layers.back())) entry.created = rfc3339(layer->created_ns);
-  state.config.history.push_back(std::move(entry));
-  state.config.created.clear();
-}
-
-void Builder::handle_argument(StageState& state, const Instruction& instruction)
-{
-  for (const auto& [raw, fallback] : instruction.pairs) {
-    const std::string name = expanded(state, raw);
-    check_variable_name(name, instruction);
-    const auto given = request_.build_args.find(name);
-    if (given != request_.build_args.end()) {
-      set_variable(state.arguments, name, given->second);
-    } else if (fallback) {
-      set_variable(state.arguments, name, expanded(state, *fallback));
-    } else {
-      // Without a value here it takes the one from before the first FROM.
-      for (const Instruction& global : recipe_.global)
-        for (const auto& [other, value] : global.pairs)
-          if (other == name && value) set_variable(state.arguments, name, expanded(state, *value));
-    }
-  }
-}
-
-void Builder::handle_command(StageState& state, const Instruction& instruction)
-{
-  state.config.cmd = run_arguments(state, instruction);
-  state.has_own_cmd = true;
-}
-
-void Builder::handle_entrypoint(StageState& state, const Instruction& instruction)
-{
-  state.config.entrypoint = run_arguments(state, instruction);
-  // The base's CMD was meant for the base's entry point.
-  if (!state.has_own_cmd) state.config.cmd.clear();
-}
-
-void Builder::handle_environment(StageState& state, const Instruction& instruction)
-{
-  // All values see the variables as they were before this instruction.
-  const Variables before = variables(state);
-  for (const auto& [raw, value] : instruction.pairs) {
-    const std::string name = expand(raw, before, recipe_.escape);
-    check_variable_name(name, instruction);
-    set_variable(state.config.env, name, expand(value.value_or(""), before, recipe_.escape));
-  }
-}
-
-void Builder::handle_label(StageState& state, const Instruction& instruction)
-{
-  for (const auto& [raw, value] : instruction.pairs)
-    state.config.labels[expanded(state, raw)] = expanded(state, value.value_or(""));
-}
-
-void Builder::handle_maintainer(StageState& state, const Instruction& instruction)
-{
-  state.config.labels["maintainer"] = expanded(state, instruction.text);
-}
-
-void Builder::handle_noted(StageState& state, const Instruction& instruction)
-{
-  std::string values;
-  for (const std::string& word : instruction.words)
-    values += (values.empty() ? "" : " ") + (instruction.exec_form ? word : expanded(state, word));
-  const bool volume = instruction.verb == Verb::volume;
-  state.config.labels[volume ? "conductor.volume" : "conductor.expose"] = values;
-  trace_.notice(volume
-                    ? "VOLUME is noted as the label conductor.volume; say -v SOURCE:DESTINATION when you run the image"
-                    : "EXPOSE is noted as the label conductor.expose; ports are published when a container runs");
-}
-
-void Builder::handle_shell(StageState& state, const Instruction& instruction) { state.shell = instruction.words; }
-
-void Builder::handle_stop_signal(StageState& state, const Instruction& instruction)
-{
-  const std::string name = expanded(state, instruction.text);
-  const bool number = !name.empty() && name.size() <= 2 && name.find_first_not_of("0123456789") == std::string::npos;
-  const std::string bare = name.starts_with("SIG") ? name.substr(3) : name;
-  bool known = number;
-  for (int signal = 1; !known && signal < 65; ++signal) {
-    const char* abbreviation = sigabbrev_np(signal);
-    known = abbreviation != nullptr && bare == abbreviation;
-  }
-  if (!known && !bare.starts_with("RTMIN"))
-    throw Error{"STOPSIGNAL: '" + visible(name) + "' is no signal", 0, "STOPSIGNAL SIGTERM"};
-  state.config.stop_signal = number ? name : "SIG" + bare;
-}
-
-void Builder::handle_user(StageState& state, const Instruction& instruction)
-{
-  state.config.user = expanded(state, instruction.text);
-  if (state.config.user.empty()) throw Error{"USER: the name is empty"};
 }
 
 // ---- what the handlers share
@@ -330,12 +291,17 @@ std::string Builder::inside(const StageState& state, const std::string& path) co
   return open_end && clean != "/" ? clean + "/" : clean;
 }
 
+std::vector<std::string> Builder::run_arguments(const StageState& state, const std::string& text) const
+{
+  std::vector<std::string> words = state.config.shell;
+  if (words.empty()) words = {"/bin/sh", "-c"};
+  words.push_back(text);
+  return words;
+}
+
 std::vector<std::string> Builder::run_arguments(const StageState& state, const Instruction& instruction) const
 {
-  if (instruction.exec_form) return instruction.words;
-  std::vector<std::string> words = state.shell;
-  words.push_back(instruction.text);
-  return words;
+  return instruction.exec_form ? instruction.words : run_arguments(state, instruction.text);
 }
 
 std::vector<std::string> Builder::run_environment(const StageState& state) const
@@ -352,59 +318,97 @@ std::vector<std::string> Builder::run_environment(const StageState& state) const
   return env;
 }
 
+int64_t Builder::now_ns() const
+{
+  return request_.source_date_epoch ? *request_.source_date_epoch * 1'000'000'000 : realtime_ns();
+}
+
 // ---- layers
 
-Digest Builder::begin_key(const StageState& state, const char* what) const
+std::string Builder::topic(const Instruction& instruction) const
+{
+  return fmt::format("{}/{} {}", step_, of_, title(instruction));
+}
+
+std::string Builder::place_of_step() const { return fmt::format("stage {}, step {}", current_, step_of_stage_); }
+
+StepInputs Builder::begin_inputs(const StageState& state, const Instruction& instruction) const
 {
   // The layers below, not the keys that made them: after a --no-cache they differ though the file does not.
-  Digest digest;
-  digest.field("step 1").field(what).field(state.layers.size());
-  for (const std::string& layer : state.layers) digest.field(layer);
-  return digest;
+  StepInputs inputs;
+  Digest parent;
+  for (const std::string& id : state.layers) parent.field(id);
+  inputs.add(StepInputs::Kind::parent, "", parent.hex());
+  std::string text = instruction.keyword;
+  for (const auto& [name, value] : instruction.flags) text += " --" + name + "=" + value;
+  text += " " + instruction.text;
+  for (const Heredoc& heredoc : instruction.heredocs) text += "\n" + heredoc.content + heredoc.name;
+  inputs.add(StepInputs::Kind::instruction, "", text);
+  if (request_.source_date_epoch)
+    inputs.add(StepInputs::Kind::setting, "SOURCE_DATE_EPOCH", std::to_string(*request_.source_date_epoch));
+  return inputs;
 }
 
-void Builder::layer(StageState& state, const Instruction& instruction, const std::string& key, const Fill& fill)
+bool Builder::take_cached(StageState& state, const Instruction& instruction, const std::string& key)
 {
-  const std::string topic = fmt::format("{}/{} {}", step_, of_, title(instruction));
-  const auto take = [&](const std::string& id) {
-    Step step{trace_, topic, "cached"};
-    if (!id.empty()) state.layers.push_back(id);
-    note_step(state, instruction, !id.empty());
-    ++cached_;
-    step.done();
-  };
-  if (!request_.no_cache)
-    if (const auto id = find_cached(root_, key)) return take(*id);
-  const StepLock lock{root_, key};
-  if (!request_.no_cache)
-    if (const auto id = find_cached(root_, key)) return take(*id); // another build made it meanwhile
-  make_layer(state, instruction, key, fill, topic);
+  if (request_.no_cache) return false;
+  const auto id = find_cached(root_, key);
+  if (!id) return false;
+  Step step{trace_, topic(instruction), "cached"};
+  if (!id->empty()) state.layers.push_back(*id);
+  note_history(state, instruction, *id);
+  ++cached_;
+  step.done();
+  return true;
 }
 
-void Builder::make_layer(StageState& state, const Instruction& instruction, const std::string& key, const Fill& fill,
-                         const std::string& topic)
+void Builder::layer(StageState& state, const Instruction& instruction, const StepInputs& inputs, const Fill& fill)
 {
-  const char* why = request_.no_cache ? "--no-cache"
-                    : state.rebuilt   ? "a step before it was made anew"
-                                      : "not made before with this input";
-  Step step{trace_, topic, why};
+  const std::string key = inputs.key();
+  if (!take_cached(state, instruction, key)) {
+    const StepLock lock{root_, key};
+    // Another build may have made it meanwhile.
+    if (!take_cached(state, instruction, key)) make_layer(state, instruction, inputs, fill);
+  }
+  records_.note(place_of_step(), key, inputs);
+}
+
+void Builder::make_layer(StageState& state, const Instruction& instruction, const StepInputs& inputs, const Fill& fill)
+{
+  Step step{trace_, topic(instruction), request_.no_cache ? "--no-cache" : records_.why(place_of_step(), inputs)};
   const Workshop shop{root_};
   const std::string rw = shop.path() + "/rw";
   kernel::make_directory(trace_, root_.dir(), rw, 0700);
-  fill(rw, step);
+  fill(shop, rw, step);
   trace_.throw_if_interrupted();
   const bool nothing = instruction.verb == Verb::workdir && kernel::list_directory(root_.dir(), rw + "/upper").empty();
   std::string id;
   if (!nothing) {
     kernel::make_directory(trace_, root_.dir(), shop.path() + "/made", 0700);
     kernel::rename_entry(trace_, root_.dir(), rw + "/upper", root_.dir(), shop.path() + "/made/diff");
-    id = commit_made(root_, shop, state.layers.empty() ? "" : state.layers.back(), title(instruction, 1000)).id;
+    if (request_.source_date_epoch)
+      kernel::clamp_times(trace_, root_.dir(), shop.path() + "/made/diff", *request_.source_date_epoch);
+    id = commit_made(root_, shop, state.layers.empty() ? "" : state.layers.back(), title(instruction, 1000), now_ns())
+             .id;
     state.layers.push_back(id);
   }
-  note_step(state, instruction, !id.empty());
-  remember(root_, key, id);
-  state.rebuilt = true;
+  remember(root_, inputs.key(), id);
+  note_history(state, instruction, id);
   step.done();
+}
+
+// A layer says when it was made, so that a build from the cache gives the same history, and with it the same image.
+void Builder::note_history(StageState& state, const Instruction& instruction, const std::string& id) const
+{
+  std::vector<HistoryEntry>& history = state.config.history;
+  std::string created = history.empty() ? "" : history.back().created;
+  if (request_.source_date_epoch)
+    created = rfc3339(now_ns());
+  else if (!id.empty())
+    if (const auto made = Images{root_}.find_layer(id)) created = rfc3339(made->created_ns);
+  history.push_back({.created = created, .created_by = title(instruction, 1000), .empty_layer = id.empty()});
+  // Without the epoch the image is as old as its newest layer (make_image).
+  state.config.created = request_.source_date_epoch ? created : "";
 }
 
 Fd Builder::open_tree_for_writing(const StageState& state, const std::string& rw)

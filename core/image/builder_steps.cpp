@@ -1,34 +1,49 @@
-// The three instructions that make a layer: RUN, COPY, WORKDIR. Each says first what its layer depends on, then how it
-// is filled; the rest is Builder::layer().
-#include "core/image/builder.h"
-
+// RUN and WORKDIR. Each says first what its layer depends on, then how it is filled; the rest is Builder::layer().
 #include "core/base/error.h"
 #include "core/container/id_range.h"
 #include "core/container/run_step.h"
-#include "core/container/user.h"
-#include "core/kernel/files.h"
-#include "core/kernel/inroot.h"
+#include "core/image/builder.h"
+#include "core/kernel/copy.h"
+
+#include <cstring>
 
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <time.h>
 
 namespace conductor::image {
 namespace {
 
-// 755, 0755, 1777
-mode_t parse_mode(const std::string& text)
+using Kind = StepInputs::Kind;
+
+constexpr const char* directory_of_scripts = "/dev/pipes/";
+
+std::string joined(const std::vector<std::string>& words)
 {
-  const bool good = !text.empty() && text.size() <= 5 && text.find_first_not_of("01234567") == std::string::npos;
-  const unsigned long value = good ? std::stoul(text, nullptr, 8) : 010000;
-  if (value > 07777) throw Error{"--chmod: '" + visible(text) + "' is no mode", 0, "octal digits: --chmod=755"};
-  return static_cast<mode_t>(value);
+  std::string all;
+  for (const std::string& word : words) all += std::to_string(word.size()) + ":" + word;
+  return all;
 }
 
-std::string flag(const Instruction& instruction, const char* name)
+// RUN <<EOF: the lines are the command. Where they begin with #! they are a program, which the shell then executes.
+bool is_command(const Instruction& instruction)
 {
-  const auto found = instruction.flags.find(name);
-  return found == instruction.flags.end() ? std::string{} : found->second;
+  return instruction.heredocs.size() == 1 && split_words(instruction.text, '\\').size() == 1;
+}
+
+bool is_script(const Instruction& instruction)
+{
+  return is_command(instruction) && instruction.heredocs.front().content.starts_with("#!");
+}
+
+// The text for the shell: it reads here-documents itself.
+std::string command_text(const Instruction& instruction)
+{
+  if (instruction.heredocs.empty()) return instruction.text;
+  if (is_script(instruction)) return directory_of_scripts + instruction.heredocs.front().name;
+  if (is_command(instruction)) return chomped(instruction.heredocs.front());
+  std::string text = instruction.text;
+  for (const Heredoc& heredoc : instruction.heredocs) text += "\n" + heredoc.content + heredoc.name;
+  return text;
 }
 
 } // namespace
@@ -37,10 +52,10 @@ std::string flag(const Instruction& instruction, const char* name)
 
 std::string Builder::run_network(const Instruction& instruction) const
 {
-  std::string network = flag(instruction, "network");
+  std::string network = flag(instruction, "network").value_or("");
   if (network.empty() || network == "default") network = request_.network.empty() ? "host" : request_.network;
   if (network == "host" || network == "none") return network;
-  throw Error{"--network " + visible(network) + " is not possible for RUN", 0, "this version has host and none"};
+  throw Error{"RUN: --network=" + visible(network) + " is not possible", 0, "default, none or host"};
 }
 
 void Builder::handle_run(StageState& state, const Instruction& instruction)
@@ -48,73 +63,50 @@ void Builder::handle_run(StageState& state, const Instruction& instruction)
   if (state.layers.empty())
     throw Error{"RUN: the image is still empty, there is nothing to run", 0, "COPY a program first"};
   Spec spec{.id = random_hex(32), .name = "build", .layers = state.layers, .hostname = "build"};
-  spec.process.args = run_arguments(state, instruction);
+  spec.process.args = instruction.exec_form ? instruction.words : run_arguments(state, command_text(instruction));
   spec.process.env = run_environment(state);
   spec.process.user = state.config.user;
   if (!state.config.workdir.empty()) spec.process.workdir = state.config.workdir;
   const std::string network = run_network(instruction);
   spec.network = network == "host" ? NetworkMode::host : NetworkMode::none;
 
-  Digest key = begin_key(state, "RUN");
-  key.field(spec.process.args.size());
-  for (const std::string& word : spec.process.args) key.field(word);
-  key.field(spec.process.user).field(spec.process.workdir).field(network);
-  for (const std::string& variable : variables(state)) key.field(variable);
+  StepInputs inputs = begin_inputs(state, instruction);
+  const auto add_variables = [&](Kind kind, const Variables& all) {
+    for (const std::string& variable : all) {
+      const size_t equals = variable.find('=');
+      inputs.add(kind, variable.substr(0, equals), variable.substr(equals + 1));
+    }
+  };
+  add_variables(Kind::argument, state.arguments);
+  add_variables(Kind::variable, state.config.env);
+  inputs.add(Kind::setting, "the command", joined(spec.process.args));
+  inputs.add(Kind::setting, "USER", spec.process.user);
+  inputs.add(Kind::setting, "WORKDIR", spec.process.workdir);
+  inputs.add(Kind::setting, "the network", network);
+  std::vector<PlannedMount> planned = plan_mounts(state, instruction, inputs);
 
-  layer(state, instruction, key.hex(), [&](const std::string& rw, Step&) {
-    const ExitStatus status = run_step(root_, spec, rw, parse_id_pool(context_.config.id_pool));
+  layer(state, instruction, inputs, [&](const Workshop&, const std::string& rw, Step& step) {
+    std::vector<StepMount> mounts;
+    std::vector<Fd> locks; // of the caches
+    for (size_t at = 0; at < planned.size(); ++at) {
+      const RunMount& mount = planned[at].mount;
+      if (mount.kind == MountKind::secret) {
+        planned[at].secret = secret(mount);
+        if (!planned[at].secret) continue;
+        if (!mount.variable.empty()) set_variable(spec.process.env, mount.variable, *planned[at].secret);
+      }
+      if (!mount.target.empty()) mounts.push_back(make_mount(planned[at], at, rw, step, locks));
+    }
+    if (is_script(instruction))
+      mounts.push_back({.kind = StepMount::Kind::file,
+                        .target = directory_of_scripts + instruction.heredocs.front().name,
+                        .content = chomped(instruction.heredocs.front()),
+                        .mode = 0755});
+    const ExitStatus status = run_step(root_, spec, rw, parse_id_pool(context_.config.id_pool), std::move(mounts));
     const std::string what = title(instruction);
     if (status.signal != 0)
       throw Error{fmt::format("{}: killed by signal {} (SIG{})", what, status.signal, sigabbrev_np(status.signal))};
     if (status.code != 0) throw Error{fmt::format("{}: exit status {}", what, status.code)};
-  });
-}
-
-// ---- COPY
-
-SourceRoot Builder::source_root(const Instruction& instruction, Fd& opened)
-{
-  const auto from = instruction.flags.find("from");
-  if (from == instruction.flags.end()) {
-    if (!context_fd_) throw Error{"COPY: this build has no context", 0, "give one: --context DIR"};
-    return {context_fd_.get(), "the context " + context_directory_, &ignore_};
-  }
-  if (const auto stage = find_stage(from->second, current_)) {
-    opened = open_tree_for_reading(finished(*stage));
-    return {opened.get(), "the stage '" + from->second + "'", nullptr};
-  }
-  opened = open_tree_for_reading(begin_from(context_, from->second));
-  return {opened.get(), "the image '" + from->second + "'", nullptr};
-}
-
-void Builder::handle_copy(StageState& state, const Instruction& instruction)
-{
-  std::vector<std::string> words;
-  for (const std::string& word : instruction.words)
-    words.push_back(instruction.exec_form ? word : expanded(state, word));
-  const std::string destination = inside(state, words.back());
-  words.pop_back();
-  const std::string owner = expanded(state, flag(instruction, "chown"));
-  std::optional<mode_t> mode;
-  if (instruction.flags.contains("chmod")) mode = parse_mode(expanded(state, flag(instruction, "chmod")));
-
-  Fd opened;
-  const SourceRoot from = source_root(instruction, opened);
-  Digest key = begin_key(state, "COPY");
-  key.field(destination).field(owner).field(words.size());
-  std::vector<Source> sources;
-  try {
-    sources = look_at_sources(from, words, mode, key);
-  } catch (const Error& error) {
-    throw error.within("COPY");
-  }
-
-  layer(state, instruction, key.hex(), [&](const std::string& rw, Step& step) {
-    const Fd tree = open_tree_for_writing(state, rw);
-    User user;
-    if (!owner.empty()) user = resolve_user_in_root(tree.get(), owner);
-    const auto plan = plan_copy(from, sources, tree.get(), destination, user.uid, user.gid, mode);
-    kernel::copy_into_root(trace_, plan, step);
   });
 }
 
@@ -124,16 +116,16 @@ void Builder::handle_workdir(StageState& state, const Instruction& instruction)
 {
   const std::string path = inside(state, expanded(state, instruction.text));
   state.config.workdir = path.size() > 1 && path.ends_with('/') ? path.substr(0, path.size() - 1) : path;
-  Digest key = begin_key(state, "WORKDIR");
-  key.field(state.config.workdir);
-  layer(state, instruction, key.hex(), [&](const std::string& rw, Step& step) {
+  StepInputs inputs = begin_inputs(state, instruction);
+  inputs.add(Kind::setting, "the directory", state.config.workdir);
+  layer(state, instruction, inputs, [&](const Workshop&, const std::string& rw, Step& step) {
     const Fd tree = open_tree_for_writing(state, rw);
     // The directory is made by the same rules as a COPY makes its destination: what is there stays as it is.
     kernel::CopyPlan plan{.root = tree.get(), .text = "mkdir -p " + state.config.workdir};
     std::string grown;
     for (const std::string& part : split_path(state.config.workdir)) {
       grown += (grown.empty() ? "" : "/") + part;
-      plan.items.push_back({"", grown, {.mode = S_IFDIR | 0755, .modified = {.tv_sec = time(nullptr)}}});
+      plan.items.push_back({"", grown, {.mode = S_IFDIR | 0755, .modified = {.tv_sec = now_ns() / 1'000'000'000}}});
     }
     kernel::copy_into_root(trace_, plan, step);
   });

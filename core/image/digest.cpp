@@ -52,7 +52,7 @@ Digest& Digest::field(std::string_view value)
 
 Digest& Digest::file(int fd, const std::string& what)
 {
-  std::array<char, 65536> buffer; // NOLINT: filled by read(2)
+  std::array<char, 262144> buffer; // NOLINT: filled by read(2)
   uint64_t length = 0;
   for (;;) {
     const ssize_t got = read(fd, buffer.data(), buffer.size());
@@ -64,16 +64,20 @@ Digest& Digest::file(int fd, const std::string& what)
   }
 }
 
+std::array<unsigned char, 32> Digest::raw()
+{
+  std::array<unsigned char, 32> bytes{};
+  if (EVP_DigestFinal_ex(state_->context, bytes.data(), nullptr) != 1) throw Error{"compute a sha256", EIO};
+  return bytes;
+}
+
 std::string Digest::hex()
 {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> raw{};
-  unsigned length = 0;
-  if (EVP_DigestFinal_ex(state_->context, raw.data(), &length) != 1) throw Error{"compute a sha256", EIO};
   constexpr const char* digits = "0123456789abcdef";
   std::string text;
-  for (unsigned i = 0; i < length; ++i) {
-    text += digits[raw[i] >> 4];
-    text += digits[raw[i] & 15];
+  for (const unsigned char byte : raw()) {
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
   }
   return text;
 }
@@ -83,6 +87,13 @@ std::string sha256(std::string_view text)
   Digest digest;
   digest.bytes(text);
   return digest.hex();
+}
+
+std::array<unsigned char, 32> digest_of(int fd, const std::string& what)
+{
+  Digest digest;
+  digest.file(fd, what);
+  return digest.raw();
 }
 
 } // namespace conductor::image

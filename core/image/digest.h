@@ -1,6 +1,7 @@
 // SHA-256, of text and of files. The only place that knows the library behind it (libcrypto).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -20,7 +21,8 @@ public:
   Digest& field(uint64_t value);
   // The whole content of an open file, from its current offset, with its length behind it. Throws Error.
   Digest& file(int fd, const std::string& what);
-  std::string hex(); // 64 digits; ends the hash
+  std::string hex();                   // 64 digits; ends the hash
+  std::array<unsigned char, 32> raw(); // the same as bytes
 
 private:
   struct State;
@@ -28,5 +30,7 @@ private:
 };
 
 std::string sha256(std::string_view text);
+// Of the whole content of an open file, from its current offset. Throws Error.
+std::array<unsigned char, 32> digest_of(int fd, const std::string& what);
 
 } // namespace conductor::image

@@ -2,42 +2,114 @@
 
 #include "core/base/error.h"
 
+#include <cstdint>
+
 namespace conductor::image {
 namespace {
 
 constexpr size_t longest_result = 1 << 20;
-constexpr int deepest = 20; // of ${A:-${B:-...}}
+constexpr int deepest = 20;                    // of ${A:-${B:-...}}
+constexpr uint64_t most_comparisons = 1 << 27; // of a pattern with a value: # % /
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool begins_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool continues_name(char c) { return begins_name(c) || (c >= '0' && c <= '9'); }
+bool continues_name(char c) { return begins_name(c) || is_digit(c); }
+// A shell's own variables, each of one character. They are known here, and never set.
+bool is_special(char c) { return std::string_view{"@*#?-$!"}.find(c) != std::string_view::npos; }
 
-// One run over one word.
+// ---- patterns of ${X#p} ${X%p} ${X/p/r}: * ? and escapes
+
+struct Glob {
+  enum class Kind : char { literal, one, any };
+  struct Part {
+    Kind kind;
+    char c;
+  };
+  std::vector<Part> parts;
+
+  Glob(std::string_view pattern, char escape)
+  {
+    for (size_t i = 0; i < pattern.size(); ++i) {
+      const char c = pattern[i];
+      if (c == escape && i + 1 < pattern.size())
+        parts.push_back({Kind::literal, pattern[++i]});
+      else
+        parts.push_back({c == '*' ? Kind::any : (c == '?' ? Kind::one : Kind::literal), c});
+    }
+  }
+
+  // lengths[n]: the pattern matches the first n bytes of the text, all of them for each pattern.
+  std::vector<char> prefixes(std::string_view text) const
+  {
+    std::vector<char> reached(text.size() + 1, 0);
+    reached[0] = 1;
+    for (const Part& part : parts) {
+      std::vector<char> next(text.size() + 1, 0);
+      bool any = false;
+      for (size_t n = 0; n <= text.size(); ++n) {
+        any = any || reached[n] != 0;
+        if (part.kind == Kind::any)
+          next[n] = any;
+        else if (n > 0 && reached[n - 1] != 0)
+          next[n] = part.kind == Kind::one || text[n - 1] == part.c;
+      }
+      reached = std::move(next);
+    }
+    return reached;
+  }
+
+  std::optional<size_t> prefix(std::string_view text, bool longest) const
+  {
+    const auto reached = prefixes(text);
+    std::optional<size_t> found;
+    for (size_t n = 0; n < reached.size(); ++n) {
+      if (reached[n] == 0) continue;
+      found = n;
+      if (!longest) break;
+    }
+    return found;
+  }
+
+  std::optional<size_t> suffix(std::string_view text, bool longest) const
+  {
+    std::optional<size_t> found; // where it begins
+    for (size_t step = 0; step <= text.size(); ++step) {
+      const size_t begin = longest ? step : text.size() - step;
+      const std::string_view tail = text.substr(begin);
+      if (prefixes(tail)[tail.size()] != 0) return begin;
+    }
+    return found;
+  }
+};
+
+std::string replaced(const Glob& glob, std::string_view text, std::string_view by, bool all)
+{
+  std::string out;
+  bool going = !glob.parts.empty();
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = going ? glob.prefix(text.substr(at), true).value_or(0) : 0;
+    if (length == 0) {
+      out += text[at++];
+      continue;
+    }
+    out += by;
+    at += length;
+    going = all;
+    if (out.size() > longest_result) throw Error{"a value grows beyond 1 MiB"};
+  }
+  return out;
+}
+
+// ---- one run over one word
+
 class Expander {
 public:
-  Expander(std::string_view word, const Variables& variables, char escape, int depth)
-      : rest_(word), variables_(variables), escape_(escape), depth_(depth)
+  Expander(std::string_view text, const Variables& variables, char escape, bool quotes)
+      : rest_(text), variables_(variables), escape_(escape), quotes_(quotes)
   {}
 
-  std::string run()
-  {
-    if (depth_ > deepest) throw Error{"variables are nested more than " + std::to_string(deepest) + " deep"};
-    while (!rest_.empty()) {
-      const char c = take();
-      if (c == '\'' && !in_double_)
-        literal();
-      else if (c == '"')
-        in_double_ = !in_double_;
-      else if (c == escape_)
-        escaped();
-      else if (c == '$')
-        variable();
-      else
-        add({&c, 1});
-    }
-    if (in_double_) throw Error{"a double quote is not closed"};
-    return std::move(out_);
-  }
+  std::string run() { return until('\0', false); }
 
 private:
   char take()
@@ -47,97 +119,165 @@ private:
     return c;
   }
 
-  void add(std::string_view text)
+  static void add(std::string& out, std::string_view text)
   {
-    if (out_.size() + text.size() > longest_result) throw Error{"a value grows beyond 1 MiB"};
-    out_ += text;
+    if (out.size() + text.size() > longest_result) throw Error{"a value grows beyond 1 MiB"};
+    out += text;
   }
 
-  void literal()
+  // Up to the stop, which is taken; '\0': to the end. raw: escapes stay, for patterns.
+  std::string until(char stop, bool raw)
+  {
+    std::string out;
+    while (!rest_.empty()) {
+      const char c = take();
+      if (stop != '\0' && c == stop) return out;
+      if (c == '\'' && quotes_)
+        add(out, literal());
+      else if (c == '"' && quotes_)
+        double_quoted(out);
+      else if (c == '$')
+        add(out, variable());
+      else if (c == escape_)
+        escaped(out, raw);
+      else
+        add(out, {&c, 1});
+    }
+    if (stop != '\0') throw Error{"'${' is not closed"};
+    return out;
+  }
+
+  // An escape at the very end has nothing to protect, and is dropped.
+  void escaped(std::string& out, bool raw)
+  {
+    if (raw) add(out, {&escape_, 1});
+    if (rest_.empty()) return;
+    const char next = take();
+    add(out, {&next, 1});
+  }
+
+  std::string_view literal()
   {
     const size_t end = rest_.find('\'');
     if (end == std::string_view::npos) throw Error{"a single quote is not closed"};
-    add(rest_.substr(0, end));
+    const std::string_view inside = rest_.substr(0, end);
     rest_.remove_prefix(end + 1);
+    return inside;
   }
 
   // Between double quotes only these lose their escape: "a\nb" keeps its backslash, as in a shell.
-  void escaped()
+  void double_quoted(std::string& out)
   {
-    if (rest_.empty()) return add({&escape_, 1});
-    const char next = rest_.front();
-    if (in_double_ && next != '"' && next != '$' && next != escape_) return add({&escape_, 1});
-    take();
-    add({&next, 1});
+    while (!rest_.empty()) {
+      char c = take();
+      if (c == '"') return;
+      if (c == '$') {
+        add(out, variable());
+        continue;
+      }
+      if (c == escape_) {
+        if (rest_.empty()) break;
+        const char next = rest_.front();
+        if (next == '"' || next == '$' || next == escape_) c = take();
+      }
+      add(out, {&c, 1});
+    }
+    throw Error{"a double quote is not closed"};
   }
 
-  void variable()
+  std::string variable()
   {
     if (!rest_.empty() && rest_.front() == '{') {
       take();
-      return braced();
+      if (++depth_ > deepest) throw Error{"variables are nested more than " + std::to_string(deepest) + " deep"};
+      std::string value = braced();
+      --depth_;
+      return value;
     }
     const std::string_view name = take_name();
-    if (name.empty()) return add("$");
-    add(value_of(variables_, name).value_or(""));
+    if (name.empty()) return "$";
+    return value_of(variables_, name).value_or("");
   }
 
   std::string_view take_name()
   {
     size_t length = 0;
-    if (!rest_.empty() && begins_name(rest_.front()))
+    if (!rest_.empty() && is_digit(rest_.front()))
+      while (length < rest_.size() && is_digit(rest_[length])) ++length;
+    else if (!rest_.empty() && is_special(rest_.front()))
+      length = 1;
+    else
       while (length < rest_.size() && continues_name(rest_[length])) ++length;
     const std::string_view name = rest_.substr(0, length);
     rest_.remove_prefix(length);
     return name;
   }
 
-  void braced()
+  std::string braced()
   {
-    const std::string_view name = take_name();
+    const std::string name{take_name()};
     if (name.empty()) throw Error{"'${' is not followed by the name of a variable"};
-    const std::string_view inside = take_braces();
+    if (rest_.empty()) throw Error{"'${' is not closed"};
     const auto value = value_of(variables_, name);
-    if (inside.empty()) return add(value.value_or(""));
-    const bool colon = inside.front() == ':';
-    const char kind = inside.size() > (colon ? 1 : 0) ? inside[colon ? 1 : 0] : '\0';
-    const std::string_view word = inside.substr(std::min<size_t>(inside.size(), colon ? 2 : 1));
+    char kind = take();
+    if (kind == '}') return value.value_or("");
     // With the colon an empty value counts as none.
+    const bool colon = kind == ':';
+    if (colon && !rest_.empty()) kind = take();
     const bool there = value && !(colon && value->empty());
-    const auto other = [&] { return Expander{word, variables_, escape_, depth_ + 1}.run(); };
-    if (kind == '-') return add(there ? *value : other());
-    if (kind == '+') return add(there ? other() : "");
-    if (kind != '?')
-      throw Error{"'${" + std::string{name} + std::string{inside} + "}' is not understood", 0,
-                  "${NAME}, ${NAME:-default} and ${NAME:+other} are possible"};
-    if (!there) throw Error{std::string{name} + ": " + (word.empty() ? "is not set" : other())};
-    add(*value);
+    if (kind == '-' || kind == '+' || kind == '?') {
+      std::string word = until('}', false);
+      if (kind == '-') return there ? *value : word;
+      if (kind == '+') return there ? word : "";
+      if (!there) throw Error{name + ": " + (word.empty() ? "is not set" : word)};
+      return *value;
+    }
+    if (!colon && (kind == '#' || kind == '%')) return trimmed(kind, value.value_or(""));
+    if (!colon && kind == '/') return substituted(value.value_or(""));
+    throw Error{"'${" + name + (colon ? ":" : "") + kind + "' is not understood", 0,
+                "${NAME}, ${NAME:-default}, ${NAME:+other}, ${NAME#pattern}, ${NAME%pattern} and "
+                "${NAME/pattern/other} are possible"};
   }
 
-  // Up to the brace that closes this one.
-  std::string_view take_braces()
+  void check_cost(const std::string& value, const std::string& pattern) const
   {
-    int open = 1;
-    for (size_t i = 0; i < rest_.size(); ++i) {
-      if (rest_[i] == escape_) {
-        ++i;
-        continue;
-      }
-      if (rest_[i] == '{' && i > 0 && rest_[i - 1] == '$') ++open;
-      if (rest_[i] != '}' || --open > 0) continue;
-      const std::string_view inside = rest_.substr(0, i);
-      rest_.remove_prefix(i + 1);
-      return inside;
+    const uint64_t length = value.size() + 1;
+    if (length * length * (pattern.size() + 1) > most_comparisons)
+      throw Error{"a value of " + std::to_string(value.size()) + " bytes is too long for a pattern"};
+  }
+
+  std::string trimmed(char kind, const std::string& value)
+  {
+    std::string pattern = until('}', true);
+    const bool longest = !pattern.empty() && pattern.front() == kind;
+    if (longest) pattern.erase(0, 1);
+    check_cost(value, pattern);
+    const Glob glob{pattern, escape_};
+    if (kind == '#') {
+      const auto length = glob.prefix(value, longest);
+      return length ? value.substr(*length) : value;
     }
-    throw Error{"'${' is not closed"};
+    const auto begin = glob.suffix(value, longest);
+    return begin ? value.substr(0, *begin) : value;
+  }
+
+  std::string substituted(const std::string& value)
+  {
+    const bool all = !rest_.empty() && rest_.front() == '/';
+    if (all) take();
+    const std::string pattern = until('/', true);
+    const std::string by = until('}', false);
+    check_cost(value, pattern);
+    std::string out;
+    add(out, replaced(Glob{pattern, escape_}, value, by, all));
+    return out;
   }
 
   std::string_view rest_;
   const Variables& variables_;
   char escape_;
-  int depth_;
-  bool in_double_ = false;
-  std::string out_;
+  bool quotes_;
+  int depth_ = 0;
 };
 
 } // namespace
@@ -193,7 +333,33 @@ std::vector<std::string> split_words(std::string_view text, char escape)
 
 std::string expand(std::string_view word, const Variables& variables, char escape)
 {
-  return Expander{word, variables, escape, 0}.run();
+  return Expander{word, variables, escape, true}.run();
+}
+
+std::string expand_text(std::string_view text, const Variables& variables, char escape)
+{
+  return Expander{text, variables, escape, false}.run();
+}
+
+std::string without_quotes(std::string_view word, char escape)
+{
+  std::string out;
+  char quote = '\0';
+  for (size_t i = 0; i < word.size(); ++i) {
+    const char c = word[i];
+    const char next = i + 1 < word.size() ? word[i + 1] : '\0';
+    if (quote == '\0' && (c == '"' || c == '\'')) {
+      quote = c;
+    } else if (c == quote) {
+      quote = '\0';
+    } else if (c == escape && quote != '\'' && (quote == '\0' || next == '"' || next == '$' || next == escape)) {
+      if (next != '\0') out += next;
+      ++i;
+    } else {
+      out += c;
+    }
+  }
+  return out;
 }
 
 } // namespace conductor::image

@@ -7,6 +7,7 @@
 //   root/blobs/sha256/<digest>  the packed form of layers that were made elsewhere
 //   root/images/id/<id>    one JSON file an image;  root/images/name/<reference>  symlink to ../id/<id> ('/' as '%2F')
 //   root/cache/<key>       symlink to a layer id: what a build step made before
+//   root/build/            what helps builds and may go at any time: caches of RUN, known contents, reasons
 //   root/containers/id/<id>/   spec.json status.json lock rw/{upper,work} log/
 //   root/containers/name/<name>  symlink to ../id/<id>
 //   root/tmp/              what is being made; removed when nobody holds its lock

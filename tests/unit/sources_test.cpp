@@ -44,6 +44,14 @@ TEST(Ignore, ManyStarsAreNotSlow)
   EXPECT_FALSE(Ignore{pattern + "b"}.covers(path + "c"));
 }
 
+TEST(Ignore, PatternsOfDockersMatcher)
+{
+  const Ignore ignore{"**.log\n[a-c]x\n[^z]y\nq\\*\nd/**\n/**/m/n\n"};
+  for (const char* path : {"x.log", "a/b/x.log", "ax", "ay", "q*", "d/e/f", "m/n", "a/b/m/n", "a/m/n/o"})
+    EXPECT_TRUE(ignore.covers(path)) << path;
+  for (const char* path : {"dx", "zy", "qq", "d", "em/n", "x.logs"}) EXPECT_FALSE(ignore.covers(path)) << path;
+}
+
 TEST(CleanPath, StaysOrSaysThatItClimbs)
 {
   bool climbs = false;
@@ -73,21 +81,40 @@ protected:
     ASSERT_EQ(::write(fd.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
   }
   SourceRoot root() const { return {top_.get(), "the context", &ignore_}; }
+  std::vector<Source> look(const Strings& words, const Selection& other = {}) const
+  {
+    Selection selection = other;
+    selection.words = words;
+    return look_at_sources(root(), selection);
+  }
   std::string hash(const Strings& words, std::optional<mode_t> mode = {}) const
   {
     Digest digest;
-    look_at_sources(root(), words, mode, digest);
+    for (const Source& source : look(words, {.mode = mode}))
+      for (const SourceEntry& entry : source.entries) digest.field(entry.path).field(entry.fingerprint);
     return digest.hex();
   }
-  Strings places(const Strings& words, const std::string& destination) const
+  kernel::CopyPlan plan(const Strings& words, const std::string& destination, const Selection& other = {}) const
   {
-    Digest digest;
-    const auto sources = look_at_sources(root(), words, {}, digest);
     const Fd image = kernel::open_directory(AT_FDCWD, image_.path());
+    return plan_copy(root(), look(words, other), {.image_root = image.get(), .destination = destination});
+  }
+  Strings places(const Strings& words, const std::string& destination, const Selection& other = {}) const
+  {
     Strings out;
-    for (const auto& item : plan_copy(root(), sources, image.get(), destination, 0, 0, {}).items)
-      out.push_back(item.target);
+    for (const auto& item : plan(words, destination, other).items) out.push_back(item.target);
     return out;
+  }
+  void copy(std::vector<Source> sources, const std::string& destination) const
+  {
+    const Fd image = kernel::open_directory(AT_FDCWD, image_.path());
+    const auto made =
+        plan_copy(root(), sources,
+                  {.image_root = image.get(), .destination = destination, .owner = std::pair{getuid(), getgid()}});
+    Trace trace;
+    Step step{trace, "copy"};
+    kernel::copy_into_root(trace, made, step);
+    step.done();
   }
   std::string refused(const Strings& words) const
   {
@@ -185,7 +212,7 @@ TEST_F(Sources, ADirectoryGivesItsContent)
 
 TEST_F(Sources, SeveralGoIntoTheDestination)
 {
-  EXPECT_EQ(places({"file", "dir"}, "/opt"), (Strings{"opt", "opt/file", "opt", "opt/a", "opt/empty", "opt/link"}));
+  EXPECT_EQ(places({"file", "dir"}, "/opt"), (Strings{"opt", "opt/file", "opt/a", "opt/empty", "opt/link"}));
 }
 
 TEST_F(Sources, Wildcards) { EXPECT_EQ(places({"f*"}, "/opt/"), (Strings{"opt", "opt/file"})); }
@@ -216,14 +243,9 @@ TEST_F(Sources, AMissingFileNamesTheNearest)
 
 TEST_F(Sources, ASourceThatChangedMeanwhileIsNotCopied)
 {
-  Digest digest;
-  const auto sources = look_at_sources(root(), {"file"}, {}, digest);
+  const auto sources = look({"file"});
   write("file", "changed");
-  const Fd image = kernel::open_directory(AT_FDCWD, image_.path());
-  auto plan = plan_copy(root(), sources, image.get(), "/file", getuid(), getgid(), {});
-  Trace trace;
-  Step step{trace, "copy"};
-  EXPECT_THROW(kernel::copy_into_root(trace, plan, step), Error);
+  EXPECT_THROW(copy(sources, "/file"), Error);
 }
 
 TEST_F(Sources, CopyingNeverWritesThroughALink)
@@ -231,16 +253,38 @@ TEST_F(Sources, CopyingNeverWritesThroughALink)
   const std::string canary = directory_.path() + "/canary";
   write("canary", "untouched");
   ASSERT_EQ(symlink(canary.c_str(), (image_.path() + "/file").c_str()), 0);
-  Digest digest;
-  const auto sources = look_at_sources(root(), {"file"}, {}, digest);
-  const Fd image = kernel::open_directory(AT_FDCWD, image_.path());
-  auto plan = plan_copy(root(), sources, image.get(), "/file", getuid(), getgid(), {});
-  Trace trace;
-  Step step{trace, "copy"};
-  kernel::copy_into_root(trace, plan, step);
-  step.done();
+  copy(look({"file"}), "/file");
   EXPECT_EQ(kernel::read_file(AT_FDCWD, canary), "untouched");
-  EXPECT_EQ(kernel::read_file(image.get(), "file"), "content");
+  EXPECT_EQ(kernel::read_file(AT_FDCWD, image_.path() + "/file"), "content");
+}
+
+TEST_F(Sources, HardLinksStayOneFile)
+{
+  ASSERT_EQ(linkat(top_.get(), "dir/a", top_.get(), "dir/b", 0), 0);
+  copy(look({"dir"}), "/");
+  struct stat a {
+  }, b{};
+  ASSERT_EQ(stat((image_.path() + "/a").c_str(), &a), 0);
+  ASSERT_EQ(stat((image_.path() + "/b").c_str(), &b), 0);
+  EXPECT_EQ(a.st_ino, b.st_ino);
+}
+
+// ---- --exclude and --parents
+
+TEST_F(Sources, ExcludeIsRelativeToTheSource)
+{
+  EXPECT_EQ(places({"dir"}, "/x", {.exclude = Ignore{Strings{"a", "!empty"}}}), (Strings{"x", "x/empty", "x/link"}));
+  EXPECT_EQ(places({"f*", "dir"}, "/x/", {.exclude = Ignore{Strings{"fi*"}}}),
+            (Strings{"x", "x/a", "x/empty", "x/link"}));
+}
+
+TEST_F(Sources, ParentsComeAlong)
+{
+  EXPECT_EQ(places({"dir/a"}, "/x/", {.parents = true}), (Strings{"x", "x/dir", "x/dir/a"}));
+  make_directory("dir/deep");
+  write("dir/deep/z", "z");
+  EXPECT_EQ(places({"dir/./deep/z"}, "/x/", {.parents = true}), (Strings{"x", "x/deep", "x/deep/z"}));
+  EXPECT_EQ(places({"**/z"}, "/x/", {.parents = true}), (Strings{"x", "x/dir", "x/dir/deep", "x/dir/deep/z"}));
 }
 
 } // namespace

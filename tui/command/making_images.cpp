@@ -4,6 +4,8 @@
 #include "core/image/image.h"
 #include "tui/command/values.h"
 
+#include <cstdlib>
+
 #include <nlohmann/json.hpp>
 
 namespace conductor::command {
@@ -20,6 +22,15 @@ int build_image(Invocation& invocation)
     auto [key, value] = parse_pair(text, "--build-arg");
     request.build_args[key] = value;
   }
+  for (const std::string& text : invocation.arguments().values("secret"))
+    request.secrets.insert(image::parse_secret(text));
+  // The convention of reproducible builds: an argument of the build, else the environment.
+  const auto given = request.build_args.find("SOURCE_DATE_EPOCH");
+  const char* environment = getenv("SOURCE_DATE_EPOCH");
+  if (given != request.build_args.end())
+    request.source_date_epoch = image::parse_epoch(given->second);
+  else if (environment != nullptr && *environment != '\0')
+    request.source_date_epoch = image::parse_epoch(environment);
   const Image image = image::build(invocation.context(), request);
   const std::string name = normal_reference(request.name);
   invocation.print(name + "  " + image.id.substr(0, 12) + "\n");

@@ -27,6 +27,7 @@ constexpr Option globals[] = {
 constexpr Option build_options[] = {
     {"context", 0, "DIR", "the directory that COPY reads (that of FILE)"},
     {"build-arg", 0, "K=V", "a value for ARG K", true},
+    {"secret", 0, "id=NAME,src=FILE", "a file that RUN --mount=type=secret shows (or env=VARIABLE)", true},
     {"target", 0, "STAGE", "stop after this stage"},
     {"no-cache", 0, {}, "make every layer anew"},
     {"network", 0, "none|host", "what RUN reaches (host)"},
