@@ -46,8 +46,17 @@ def sentence(message):
 
 # ---- the format
 
-def test_newer_format_is_refused_and_nothing_is_changed(box):
-    (box.root / "format").write_text("999\n")
+@pytest.fixture
+def format_file(box):
+    """The file that says which format the state has; as it was again at the end."""
+    file = box.root / "format"
+    ours = file.read_text()
+    yield file
+    file.write_text(ours)
+
+
+def test_newer_format_is_refused_and_nothing_is_changed(box, format_file):
+    format_file.write_text("999\n")
     before = contents(box.root)
     for verb in (["ps"], ["run", box.image], ["build", "x", box.directory / "Busyboxfile"], ["rmcache"], ["stop", "web"]):
         done = box.run(*verb)
@@ -55,23 +64,28 @@ def test_newer_format_is_refused_and_nothing_is_changed(box):
         message = sentence(done.stderr)
         assert "format 999" in message and "hint: " in message
     assert contents(box.root) == before
-    (box.root / "format").write_text("1\n")
 
 
 @pytest.mark.parametrize("text", ["", "one\n", "-1\n", "0\n", "1 2\n", "\x1b[31m\n"], ids=ascii)
-def test_format_that_is_no_number_is_named(box, text):
-    (box.root / "format").write_text(text)
+def test_format_that_is_no_number_is_named(box, format_file, text):
+    format_file.write_text(text)
     message = sentence(box.fails("ps"))
     assert "/format" in message and "\x1b" not in message
-    (box.root / "format").write_text("1\n")
 
 
-def test_root_without_a_format_is_furnished_again(box):
+def test_root_without_a_format_is_furnished_again(box, format_file):
     """A first command that was killed half-way left a directory without a format."""
     box.ok("create", box.image, "web")
-    (box.root / "format").unlink()
+    ours = format_file.read_text()
+    format_file.unlink()
     assert box.state("web") == "created"
-    assert (box.root / "format").read_text() == "1\n"
+    assert format_file.read_text() == ours
+
+
+def test_older_format_is_refused_with_the_way_out(box, format_file):
+    format_file.write_text("1\n")
+    message = sentence(box.fails("ps"))
+    assert "format 1" in message and "--root DIR" in message
 
 
 def test_damaged_identity_is_named(box):
