@@ -37,19 +37,33 @@ public:
     for (const CopyItem& item : plan_.items) {
       trace_.throw_if_interrupted();
       const size_t slash = item.target.rfind('/');
-      const Fd parent = open_in_root(plan_.root, slash == std::string::npos ? "." : item.target.substr(0, slash),
-                                     O_PATH | O_DIRECTORY);
+      const int parent = targets_.open(plan_.root, slash == std::string::npos ? "." : item.target.substr(0, slash));
       const std::string name = slash == std::string::npos ? item.target : item.target.substr(slash + 1);
       if (S_ISDIR(item.facts.mode))
-        directory(item, parent.get(), name);
+        directory(item, parent, name);
       else
-        replace(item, parent.get(), name);
+        replace(item, parent, name);
     }
     // Last, since making an entry changes the time of its directory.
     for (auto& [fd, time] : directories_) set_times(fd.get(), time);
   }
 
 private:
+  // The files of one directory come one behind the other: it is looked up once.
+  class Directory {
+  public:
+    int open(int root, const std::string& path)
+    {
+      if (!fd_ || path != path_) fd_ = open_in_root(root, path, O_PATH | O_DIRECTORY);
+      path_ = path;
+      return fd_.get();
+    }
+
+  private:
+    std::string path_;
+    Fd fd_;
+  };
+
   [[noreturn]] static void fail(const char* what, const CopyItem& item, int number)
   {
     throw Error{fmt::format("{} /{}", what, item.target), number,
@@ -92,14 +106,18 @@ private:
       set_times(fd.get(), item.facts.modified);
   }
 
+  static void clear(const CopyItem& item, int parent, const std::string& name)
+  {
+    if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return;
+    if (errno == EISDIR) throw Error{"copy to /" + item.target, EISDIR, "a directory is there already"};
+    fail("replace", item, errno);
+  }
+
   void replace(const CopyItem& item, int parent, const std::string& name)
   {
-    if (::unlinkat(parent, name.c_str(), 0) < 0 && errno != ENOENT) {
-      if (errno == EISDIR) throw Error{"copy to /" + item.target, EISDIR, "a directory is there already"};
-      fail("replace", item, errno);
-    }
+    if (S_ISREG(item.facts.mode) && item.twin.empty()) return file(item, parent, name);
+    clear(item, parent, name);
     if (!item.twin.empty()) return twin(item, parent, name);
-    if (S_ISREG(item.facts.mode)) return file(item, parent, name);
     if (S_ISLNK(item.facts.mode)) {
       if (::symlinkat(item.facts.link.c_str(), parent, name.c_str()) < 0) fail("make link", item, errno);
     } else if (::mknodat(parent, name.c_str(), S_IFIFO | (item.facts.mode & 07777), 0) < 0) {
@@ -138,14 +156,35 @@ private:
     if (!same) throw Error{"'" + item.source + "' changed while it was being copied", 0, "build again"};
   }
 
+  // Most are new: only what is in the way is taken away first.
+  static Fd fresh_file(const CopyItem& item, int parent, const std::string& name)
+  {
+    for (int attempt = 0;; ++attempt) {
+      Fd made{::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
+      if (made) return made;
+      if (errno != EEXIST || attempt > 0) fail("make", item, errno);
+      clear(item, parent, name);
+    }
+  }
+
+  Fd open_source(const CopyItem& item)
+  {
+    const size_t slash = item.source.rfind('/');
+    const int parent =
+        sources_.open(plan_.source_root, slash == std::string::npos ? "." : item.source.substr(0, slash));
+    const std::string name = item.source.substr(slash == std::string::npos ? 0 : slash + 1);
+    Fd from{::openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+    if (!from) throw Error{"open '" + item.source + "'", errno};
+    return from;
+  }
+
   void file(const CopyItem& item, int parent, const std::string& name)
   {
-    const Fd to{::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
-    if (!to) fail("make", item, errno);
+    const Fd to = fresh_file(item, parent, name);
     if (item.source.empty()) {
       write_all(item, to.get(), item.content.data(), item.content.size());
     } else {
-      const Fd from = open_in_root(plan_.source_root, item.source, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+      const Fd from = open_source(item);
       check_unchanged(item, from.get());
       content(item, from.get(), to.get());
       check_unchanged(item, from.get());
@@ -157,6 +196,7 @@ private:
   // copy_file_range(2) shares the blocks where the file system can; across some file systems it cannot at all.
   void content(const CopyItem& item, int from, int to)
   {
+    if (!shares_) return content_by_hand(item, from, to);
     for (bool first = true;; first = false) {
       const ssize_t copied = ::copy_file_range(from, nullptr, to, nullptr, 16 << 20, 0);
       if (copied < 0 && errno == EINTR) {
@@ -164,7 +204,10 @@ private:
         continue;
       }
       const bool cannot = errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS;
-      if (copied < 0 && first && cannot) return content_by_hand(item, from, to);
+      if (copied < 0 && first && cannot) {
+        shares_ = errno != EXDEV; // nor will the next file
+        return content_by_hand(item, from, to);
+      }
       if (copied < 0) fail("write", item, errno);
       // Some pseudo files say 0 here although read(2) gives bytes; a real empty file has size 0.
       if (copied == 0 && first && item.facts.size > 0) return content_by_hand(item, from, to);
@@ -201,6 +244,8 @@ private:
   Step& step_;
   uint64_t total_ = 0, done_ = 0, last_told_ = 0;
   std::vector<std::pair<Fd, timespec>> directories_;
+  Directory targets_, sources_;
+  bool shares_ = true; // copy_file_range(2) works between the two file systems
 };
 
 } // namespace

@@ -103,8 +103,9 @@ std::optional<std::string> id_of(const Root& root, const std::string& reference)
 void point(const Root& root, const std::string& id, const std::string& reference)
 {
   const auto before = id_of_name(root, reference);
+  if (before == id) return; // a rename that changes nothing costs a build from the cache half its time
   kernel::replace_symlink(root.trace(), "../id/" + id, root.dir(), name_path(reference));
-  if (!before || *before == id) return;
+  if (!before) return;
   const auto names = all_names(root);
   const bool named = std::any_of(names.begin(), names.end(), [&](const auto& name) { return name.second == *before; });
   if (!named) kernel::remove_file(root.trace(), root.dir(), id_path(*before));
