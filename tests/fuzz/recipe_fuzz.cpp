@@ -3,8 +3,10 @@
 #include "core/base/error.h"
 #include "core/image/apt.h"
 #include "core/image/base.h"
+#include "core/image/health.h"
 #include "core/image/ignore.h"
 #include "core/image/recipe.h"
+#include "core/image/run_mount.h"
 #include "core/image/words.h"
 #include "core/store/config.h"
 #include "core/store/images.h"
@@ -45,7 +47,16 @@ void look_at(const Recipe& recipe)
         if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') fail("a title holds a control character");
       if (instruction.line == 0) fail("an instruction has no line");
       for (const std::string& word : instruction.words)
-        if (!instruction.exec_form) either_way([&] { expand(word, {"A=1", "B="}, recipe.escape); });
+        either_way([&] { expand(word, {"A=1", "B=", "P=a/b.c.d"}, recipe.escape); });
+      for (const std::string& text : flags(instruction, "mount")) either_way([&] { parse_mount(text); });
+      for (const Heredoc& heredoc : instruction.heredocs) {
+        if (heredoc.name.empty()) fail("a here-document has no name");
+        if (chomped(heredoc).size() > heredoc.content.size()) fail("a here-document grew");
+        either_way([&] { expand_text(heredoc.content, {"A=1"}, recipe.escape); });
+      }
+      if (instruction.verb == Verb::healthcheck && parse_health_check(instruction).test.empty())
+        fail("a health check tests nothing");
+      if (instruction.verb == Verb::onbuild) parse_trigger(instruction.text, recipe.escape); // was accepted once
     }
   }
 }
@@ -67,6 +78,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   });
   const Ignore ignore{text};
   ignore.covers("a/b/c");
+  // What a directory's pattern covers it covers below, unless something is taken back.
+  if (!ignore.has_exceptions() && ignore.covers("a/b") && !ignore.covers("a/b/c")) fail("a directory does not cover");
+  either_way([&] { parse_mount(text); });
+  either_way([&] { parse_duration(text); });
+  either_way([&] { expand(text, {"A=1", "B=", "P=a/b.c.d"}, '\\'); });
   bool climbs = false;
   const std::string clean = clean_path(text, climbs);
   if (clean == ".." || clean.starts_with("../") || clean.starts_with('/')) fail("a clean path climbs");

@@ -1,6 +1,6 @@
 // Drives the fuzz target of build files without libFuzzer: it strings together pieces that the parsers know, and noise.
 //
-//     conductor-fuzz-recipe SECONDS [SEED] [FILE...]     files are run first, as they are
+//     conductor-fuzz-recipe SECONDS [SEED] [FILE...]     files are run first, as they are, then in pieces
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -10,6 +10,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
@@ -58,7 +59,35 @@ constexpr std::string_view pieces[] = {
     " ",
     "\t",
     "<<EOF",
+    "<<-\"E F\"",
+    "EOF\n",
+    "E F\n",
     "ONBUILD ",
+    "ADD ",
+    "HEALTHCHECK ",
+    "--interval=1m2.5s ",
+    "--checksum=sha256:",
+    "--exclude=**/x ",
+    "--parents ",
+    "--platform=$A ",
+    "--mount=type=cache,target=/c,id=x ",
+    "--mount=type=secret,id=k,env=K ",
+    "--mount=type=bind,from=x,source=/,rw ",
+    "type=tmpfs,size=1g,target=",
+    ",mode=0755",
+    "http://h/f ",
+    "NONE",
+    "EXPOSE 80-90/udp ",
+    "VOLUME ",
+    "STOPSIGNAL ",
+    "# syntax=x\n",
+    "# check=y\n",
+    "${P#*/}",
+    "${P%%.*}",
+    "${P//?/$A}",
+    "${P/",
+    "[!a-",
+    "30s",
     "\xef\xbb\xbf",
     "\xff",
     "\0",
@@ -86,12 +115,18 @@ constexpr std::string_view pieces[] = {
 
 using Random = std::mt19937_64;
 
+std::vector<std::string> seeds;
+
 std::string invent(Random& random)
 {
   std::string text;
   for (std::size_t parts = 1 + random() % 40; parts > 0; --parts) {
     std::string piece{pieces[random() % std::size(pieces)]};
     const auto dice = random() % 10;
+    if (dice >= 8 && !seeds.empty()) {
+      const std::string& seed = seeds[random() % seeds.size()];
+      piece = seed.substr(random() % seed.size(), 1 + random() % 200);
+    }
     if (dice == 0) piece.resize(random() % (piece.size() + 1));
     if (dice == 1 && !piece.empty()) piece[random() % piece.size()] = static_cast<char>(random());
     text += piece;
@@ -114,7 +149,9 @@ int main(int argc, char** argv)
   Random random{argc > 2 ? std::strtoull(argv[2], nullptr, 10) : std::random_device{}()};
   for (int i = 3; i < argc; ++i) {
     std::ifstream file{argv[i], std::ios::binary};
-    run({std::istreambuf_iterator<char>{file}, {}});
+    seeds.emplace_back(std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{});
+    run(seeds.back());
+    if (seeds.back().empty()) seeds.pop_back();
   }
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{seconds};
   unsigned long runs = 0;
