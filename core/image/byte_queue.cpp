@@ -5,8 +5,17 @@
 
 namespace conductor::image {
 
-bool ByteQueue::push(std::unique_lock<std::mutex>& guard)
+size_t ByteQueue::gather(std::string_view bytes)
 {
+  open_.reserve(block_bytes);
+  const size_t taken = std::min(block_bytes - open_.size(), bytes.size());
+  open_.append(bytes.substr(0, taken));
+  return taken;
+}
+
+bool ByteQueue::push()
+{
+  std::unique_lock guard{lock_};
   emptied_.wait(guard, [this] { return blocks_.size() < most_ || given_up_; });
   if (given_up_) return false;
   blocks_.push_back(std::exchange(open_, {}));
@@ -19,24 +28,9 @@ bool ByteQueue::push(std::unique_lock<std::mutex>& guard)
   return true;
 }
 
-bool ByteQueue::put(std::string_view bytes)
+void ByteQueue::end(bool complete)
 {
-  while (!bytes.empty()) {
-    open_.reserve(block_bytes);
-    const size_t taken = std::min(block_bytes - open_.size(), bytes.size());
-    open_.append(bytes.substr(0, taken));
-    bytes.remove_prefix(taken);
-    if (open_.size() < block_bytes) continue;
-    std::unique_lock guard{lock_};
-    if (!push(guard)) return false;
-  }
-  return true;
-}
-
-void ByteQueue::close(bool complete)
-{
-  std::unique_lock guard{lock_};
-  if (complete && !open_.empty()) push(guard);
+  const std::lock_guard guard{lock_};
   closed_ = true;
   complete_ = complete;
   filled_.notify_one();

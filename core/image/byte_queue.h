@@ -19,10 +19,29 @@ public:
   ByteQueue(const ByteQueue&) = delete;
   ByteQueue& operator=(const ByteQueue&) = delete;
 
-  // Waits for room. False when the other side has given up: nobody will read this.
-  bool put(std::string_view bytes);
-  // No more will come. complete: everything was put; else the reader must not take what it has for the whole.
-  void close(bool complete);
+  // Gathers bytes; each block that is full passes through `seen` (the writer's own work on it, in its thread) and waits
+  // for room. False when the other side has given up: nobody will read this.
+  template <class Seen>
+  bool put(std::string_view bytes, Seen&& seen)
+  {
+    while (!bytes.empty()) {
+      const size_t taken = gather(bytes);
+      bytes.remove_prefix(taken);
+      if (open_.size() < block_bytes) return true;
+      seen(std::string_view{open_});
+      if (!push()) return false;
+    }
+    return true;
+  }
+  // The same for what is left, and no more will come.
+  template <class Seen>
+  void close(Seen&& seen)
+  {
+    if (!open_.empty()) seen(std::string_view{open_});
+    if (open_.empty() || push()) end(true);
+  }
+  // No more will come, and what has come is not the whole.
+  void abandon() { end(false); }
 
   // The next block; none at the end. What was taken before may be given back to be filled again.
   std::optional<std::string> take(std::string used = {});
@@ -33,7 +52,9 @@ public:
 
 private:
   static constexpr size_t block_bytes = 256 << 10;
-  bool push(std::unique_lock<std::mutex>& guard);
+  size_t gather(std::string_view bytes);
+  bool push();
+  void end(bool complete);
 
   const size_t most_;
   std::mutex lock_;

@@ -179,15 +179,16 @@ private:
     }};
     std::exception_ptr fault;
     try {
+      // The library gives 16 KiB at a time; a block of the queue makes a better write.
+      const auto keep = [&](std::string_view block) { write_whole(layer.file.get(), block); };
       repository.blob(layer.wanted.descriptor, [&](std::string_view bytes) {
-        write_whole(layer.file.get(), bytes);
-        if (!queue.put(bytes)) throw Error{"the layer cannot be unpacked", EBADMSG};
+        if (!queue.put(bytes, keep)) throw Error{"the layer cannot be unpacked", EBADMSG};
         layer.done += bytes.size();
       });
-      queue.close(true);
+      queue.close(keep);
     } catch (...) {
       fault = std::current_exception();
-      queue.close(false);
+      queue.abandon();
     }
     unpacker.join();
     if (thrown) std::rethrow_exception(thrown);
