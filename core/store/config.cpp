@@ -164,7 +164,7 @@ constexpr Row table[] = {
      }},
     {"registry", "where images come from that are neither local nor a base",
      [](Config& c, const json& v) { c.registry = text_of(v); }, [](const Config& c) -> json { return c.registry; }},
-    {"registry_mirrors", "hosts to try before a registry",
+    {"registry_mirrors", "hosts to try before a registry; http://HOST is spoken to without encryption",
      [](Config& c, const json& v) { c.registry_mirrors = registry_mirrors_of(v); },
      [](const Config& c) -> json { return c.registry_mirrors; }},
     {"network_pool", "addresses of containers; empty: a private network that this host does not use",

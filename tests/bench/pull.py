@@ -7,6 +7,8 @@ is not installed is left out and named. Needs root; everything lies in one tempo
 
   sudo tests/bench/pull.py [--program build/release/conductor] [--runs 7] [--directory /var/tmp] [--docker]
 
+A busy machine measures who sleeps most, since the kernel favours those who do: there, put `chrt -r 1` in front.
+
 --docker: start a docker daemon of our own (its own directories, no bridge, no iptables) and measure it too.
 """
 import argparse

@@ -334,12 +334,28 @@ def test_certificates_in_the_usual_place(conductor, start, tmp_path, image):
 # ---- while it goes on
 
 
-def test_progress_is_lines_here_and_one_line_a_layer_on_a_terminal(conductor, registry, tmp_path, image):
+def test_progress_is_lines_where_there_is_no_terminal(conductor, registry, tmp_path, image):
     registry.fill(image.write_layout(tmp_path / "layout"), "web")
     done = conductor.run("pull", f"{registry.host}/web")
     for number, layer in enumerate(image.document["layers"], 1):
         assert f"layer {number}/2 {layer['digest'][7:19]}" in done.stderr
     assert "\x1b" not in done.stderr and "2 of 2 layers fetched" in done.stdout
+
+
+def test_on_a_terminal_each_layer_has_a_bar(conductor):
+    image = Image([tar({name: name.encode() * 4_000_000}) for name in "ab"], packing="")
+    liar = LyingRegistry()
+    try:
+        liar.serve(image, "web")
+        for layer, sent in zip(image.layers, (1_000_000, 3_000_000)):
+            liar.stall(f"/v2/web/blobs/{layer['digest']}", image.blobs[layer["digest"]], sent)
+        screen = conductor.screen("pull", f"{liar.host}/web")
+        bar = r"layer {}/2 [0-9a-f]{{12}} +\[#{{{}}}\.+\] .* of 3\.8M"
+        screen.wait_for(lambda: re.search(bar.format(1, "5,6"), screen.text) and re.search(bar.format(2, "17,18"), screen.text))
+        screen.signal(signal.SIGINT)
+        assert screen.wait() == 1
+    finally:
+        liar.close()
 
 
 def test_the_event_stream_tells_each_layer(conductor, registry, tmp_path, image):

@@ -65,14 +65,15 @@ std::unique_ptr<Endpoint> make_endpoint(const std::string& address, const Option
   if (!is_host_and_port(host))
     throw Error{"'" + visible(address) + "' is no registry", 0, "a registry is a host: quay.io, localhost:5000"};
   endpoint->is_mirror = is_mirror;
-  // The option is about the registry that was named, not about the mirrors of the configuration.
+  // The options are about the registry that was named, not about the mirrors of the configuration.
   endpoint->plain_allowed = says_plain || (options.plain_http && !is_mirror);
   endpoint->base = parse_url((endpoint->plain_allowed ? "http://" : "https://") + host);
   endpoint->scheme_known = endpoint->plain_allowed || address.starts_with("https://") || !endpoint->base.is_loopback();
   endpoint->transport.stall = options.stall;
-  endpoint->transport.verify = options.verify;
+  endpoint->transport.verify = options.verify || is_mirror;
+  endpoint->transport.client_origin = endpoint->base.origin();
   if (!options.ca_file.empty()) endpoint->transport.authorities = read_certificates(options.ca_file);
-  add_certificates(endpoint->transport, host);
+  add_certificates(endpoint->transport, endpoint->name);
   return endpoint;
 }
 

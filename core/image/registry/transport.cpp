@@ -297,8 +297,10 @@ void Transport::State::prepare(const Request& request, Callbacks& callbacks)
     curl_blob certificates{options.authorities.data(), options.authorities.size(), CURL_BLOB_NOCOPY};
     set(CURLOPT_CAINFO_BLOB, &certificates);
   }
-  if (!options.client_certificate.empty()) set(CURLOPT_SSLCERT, options.client_certificate.c_str());
-  if (!options.client_key.empty()) set(CURLOPT_SSLKEY, options.client_key.c_str());
+  if (!options.client_certificate.empty() && request.url.origin() == options.client_origin) {
+    set(CURLOPT_SSLCERT, options.client_certificate.c_str());
+    set(CURLOPT_SSLKEY, options.client_key.c_str());
+  }
   if (request.url.is_loopback()) set(CURLOPT_PROXY, ""); // a proxy of the environment has another loopback
 
   // A POST without a body and without these would wait for "100 Continue", or be sent in chunks.

@@ -42,6 +42,7 @@ struct TransportOptions {
   std::chrono::milliseconds stall{30'000};      // a connection on which nothing moves for so long is given up
   std::chrono::milliseconds documents{120'000}; // how long an exchange without a sink may take in all
   std::string client_certificate, client_key;   // PEM files; empty: none
+  std::string client_origin;                    // who is shown them (Url::origin()); nobody else is
 };
 
 struct Response {
