@@ -97,8 +97,9 @@ std::string ProgressListener::tell_progress(const Event& event)
   bar->done = event.done;
   bar->total = event.total;
   bar->unit = event.unit;
-  if (event.time_us - last_progress_us_ < between_progress_us) return {};
-  last_progress_us_ = event.time_us;
+  // Each bar for itself: one that was left out because another had just been drawn would stay wrong when it stalls.
+  if (event.time_us - bar->drawn_us < between_progress_us) return {};
+  bar->drawn_us = event.time_us;
   std::string text = fresh_line();
   open_lines_ = std::min(bars_.size(), most_bars);
   for (size_t at = 0; at < open_lines_; ++at) text += (at > 0 ? "\n" : "") + draw(bars_[at], bars_.size() == 1);

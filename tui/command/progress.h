@@ -52,6 +52,7 @@ private:
     std::string topic;
     uint64_t done = 0, total = 0;
     std::string unit;
+    uint64_t drawn_us = 0;
   };
   const Open* find_open(uint32_t id) const;
   std::string tell_begin(const Event& event);
@@ -63,7 +64,6 @@ private:
   std::string partial_;    // a line of output that has not ended yet
   size_t open_lines_ = 0;  // of progress, that stand on the screen
   uint32_t last_told_ = 0; // the step whose line came last
-  uint64_t last_progress_us_ = 0;
 };
 
 } // namespace conductor::command
