@@ -140,24 +140,26 @@ bool is_name(std::string_view name)
   });
 }
 
-void check_name(std::string_view name, std::string_view what)
+void check_name(std::string_view name)
 {
   if (is_name(name)) return;
-  const std::string shown = std::string{what} + " '" + visible(name, longest_name) + "'";
-  if (name.empty()) throw usage_error(std::string{what} + " is empty");
+  const std::string shown = "'" + visible(name, longest_name) + "'";
+  if (name.empty()) throw usage_error("the container name is empty");
   if (name.size() > longest_name)
-    throw usage_error(shown + " has " + std::to_string(name.size()) + " characters", "63 are the most");
+    throw usage_error("the container name " + shown + " has " + std::to_string(name.size()) + " characters",
+                      "63 are the most");
   std::string lower{name};
   for (char& letter : lower)
     if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  if (is_name(lower)) throw usage_error(shown + " has upper-case letters", "use '" + lower + "'");
-  throw usage_error(shown + " is not allowed",
-                    "names begin with a-z or 0-9 and go on with a-z, 0-9, '_', '.' or '-', 63 characters at most");
+  if (is_name(lower))
+    throw usage_error("the container name " + shown + " has upper-case letters", "use '" + lower + "'");
+  throw usage_error(shown + " cannot be a container's name: names begin with a-z or 0-9 and go on with a-z, 0-9, '_', "
+                            "'.' or '-', 63 characters at most");
 }
 
 void check_spec(const Spec& spec)
 {
-  check_name(spec.name, "container name");
+  check_name(spec.name);
   check_hostname(spec.hostname);
   for (const std::string& arg : spec.process.args) refuse_nul(arg, "argument");
   for (const std::string& variable : spec.process.env) check_variable(variable);

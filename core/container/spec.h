@@ -99,7 +99,7 @@ std::string_view state_name(State state);
 
 // Throws a usage Error: names are [a-z0-9][a-z0-9_.-]{0,62}; upper case is refused with the lower-case form as the
 // hint.
-void check_name(std::string_view name, std::string_view what);
+void check_name(std::string_view name);
 bool is_name(std::string_view name);
 // Throws a usage Error that names the first thing wrong: names, host name, zero bytes, relative paths, impossible
 // limits.

@@ -81,7 +81,7 @@ Spec create(Context& context, const CreateRequest& request)
   if (chosen)
     wish.name = choose_name(containers, image.names.empty() ? "container" : request.image);
   else
-    check_name(wish.name, "container");
+    check_name(wish.name);
   CreateRequest named{.image = request.image, .wish = std::move(wish), .has_command = request.has_command};
   Spec spec = complete(named, image);
   plan_confinement(spec); // a bad capability, limit or profile is told now, not at the first start

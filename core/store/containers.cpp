@@ -100,7 +100,7 @@ std::string Containers::resolve(std::string_view name) const
 {
   constexpr std::string_view id_mark = "id:";
   if (name.starts_with(id_mark)) return resolve_id(ids(), name.substr(id_mark.size()));
-  check_name(name, "container name");
+  check_name(name);
   if (auto id = find_name(std::string{name})) return *id;
   const auto names = list_directory(root_.dir(), "containers/name");
   std::string hint = nearest_hint(name, names);
@@ -178,7 +178,7 @@ void Containers::save_status(const std::string& id, const Status& status) const
 
 void Containers::rename(const std::string& id, const std::string& from, const std::string& to) const
 {
-  check_name(to, "container name");
+  check_name(to);
   Undo undo{root_.trace()};
   const Lock names = names_lock(root_, "rename");
   Spec spec = load(id).spec;

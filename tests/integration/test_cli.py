@@ -173,6 +173,12 @@ def test_bad_name_is_refused_before_anything_is_made(box, name):
     assert box.json("ps", "-a") == []
 
 
+@pytest.mark.parametrize("words", ["rm ../x", "create busybox ../x", "inspect ../x"])
+def test_bad_name_is_answered_with_what_names_look_like(conductor, words):
+    first = conductor.fails(*words.split(), status=2).splitlines()[0]
+    assert first.startswith("conductor: '../x' cannot be a container's name: names begin with a-z or 0-9")
+
+
 @pytest.mark.parametrize("verb", ["start", "stop", "rm", "inspect", "logs", "exec"])
 @pytest.mark.parametrize("name", ["../x", "\x1b[2J", "nothing"], ids=ascii)
 def test_name_that_is_nobodys_is_an_error_with_a_sentence(conductor, verb, name):

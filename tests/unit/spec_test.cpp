@@ -159,16 +159,16 @@ TEST(Names, RefusedOnes)
   for (const std::string& name : {std::string{}, std::string{"../x"}, std::string{"-a"}, std::string{".a"},
                                   std::string{"a b"}, std::string{"a/b"}, std::string(64, 'a'), std::string(300, 'a'),
                                   std::string{"\x1b[31m"}, std::string{"a\0b", 3}, std::string{"ä"}})
-    EXPECT_THROW(check_name(name, "container name"), Error) << visible(name);
+    EXPECT_THROW(check_name(name), Error) << visible(name);
 }
 
 TEST(Names, UpperCaseGetsTheLowerCaseFormAsHint)
 {
   try {
-    check_name("Web-1", "container name");
+    check_name("Web-1");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.sentence(), "container name 'Web-1' has upper-case letters");
+    EXPECT_EQ(error.sentence(), "the container name 'Web-1' has upper-case letters");
     EXPECT_EQ(error.hint(), "use 'web-1'");
     EXPECT_EQ(error.status(), 2);
   }

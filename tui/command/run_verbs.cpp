@@ -26,7 +26,7 @@ Spec create_container(Invocation& invocation)
 {
   CreateRequest request = create_request(invocation);
   if (!request.wish.name.empty() || invocation.names().size() > 1) {
-    check_name(request.wish.name, "container");
+    check_name(request.wish.name);
     if (Containers{invocation.root()}.find_name(request.wish.name))
       throw Error{"a container '" + request.wish.name + "' exists already", 0,
                   "conductor rm " + request.wish.name + " removes it, or leave the name out and one is chosen"};

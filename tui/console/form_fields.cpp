@@ -273,7 +273,7 @@ std::vector<Field> run_fields(const AskWorld& world)
              const auto taken = world().containers;
              if (std::find(taken.begin(), taken.end(), text) != taken.end())
                return std::string{"a container is called that already"};
-             return complaint_from([&] { check_name(text, "container"); });
+             return complaint_from([&] { check_name(text); });
            }},
       {.label = "command", .help = "what runs in it; empty: the image's command, or a shell", .check = check_words},
   };
