@@ -1,5 +1,6 @@
 #include "core/base/error.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -15,11 +16,13 @@ std::string complete(std::string sentence, int number)
 } // namespace
 
 Error::Error(std::string sentence, int number, std::string hint)
-    : std::runtime_error(complete(std::move(sentence), number)), number_(number), hint_(std::move(hint))
+    : std::runtime_error(complete(std::move(sentence), number)), number_(number), hint_(std::move(hint)),
+      flag_hint_at_(hint_.size())
 {}
 
 Error::Error(Verbatim, const std::string& sentence, int number, std::string hint, int status)
-    : std::runtime_error(sentence), number_(number), status_(status), hint_(std::move(hint))
+    : std::runtime_error(sentence), number_(number), status_(status), hint_(std::move(hint)),
+      flag_hint_at_(hint_.size())
 {}
 
 Error& Error::with_status(int status) &
@@ -37,23 +40,31 @@ Error&& Error::with_status(int status) &&
 Error& Error::with_hint(std::string hint) &
 {
   hint_ = std::move(hint);
+  flag_hint_at_ = hint_.size();
   return *this;
 }
 
-Error&& Error::with_hint(std::string hint) &&
+Error&& Error::with_hint(std::string hint) && { return std::move(with_hint(std::move(hint))); }
+
+Error&& Error::with_flag_hint(std::string_view flag) &&
 {
-  hint_ = std::move(hint);
+  if (!hint_.empty()) hint_ += "; ";
+  hint_ += flag;
   return std::move(*this);
 }
 
+Error Error::without_flag_hint() const { return Error{*this}.with_hint(hint_.substr(0, flag_hint_at_)); }
+
 Error Error::within(std::string_view attempt) const
 {
-  return Error{Verbatim{}, std::string{attempt} + ": " + what(), number_, hint_, status_};
+  return relayed(std::string{attempt} + ": " + what(), number_, hint_, status_, flag_hint_at_);
 }
 
-Error Error::relayed(std::string sentence, int number, std::string hint, int status)
+Error Error::relayed(std::string sentence, int number, std::string hint, int status, size_t flag_hint_at)
 {
-  return Error{Verbatim{}, sentence, number, std::move(hint), status};
+  Error error{Verbatim{}, sentence, number, std::move(hint), status};
+  error.flag_hint_at_ = std::min(flag_hint_at, error.hint_.size());
+  return error;
 }
 
 Error usage_error(std::string sentence, std::string hint)

@@ -27,12 +27,18 @@ public:
   Error&& with_status(int status) &&;
   Error& with_hint(std::string hint) &;
   Error&& with_hint(std::string hint) &&;
+  // A second half of the hint: the flag of `run` that avoids what failed. Taken off where nobody can give one.
+  Error&& with_flag_hint(std::string_view flag) &&;
+  Error without_flag_hint() const;
+  // Where in hint() the second half begins; hint().size() without one.
+  size_t flag_hint_at() const { return flag_hint_at_; }
 
   // The same error with what was being attempted in front: "cannot start 'web': mount overlay ...".
   Error within(std::string_view attempt) const;
 
   // An error that was already made elsewhere (another process), taken over word for word.
-  static Error relayed(std::string sentence, int number, std::string hint, int status);
+  static Error relayed(std::string sentence, int number, std::string hint, int status,
+                       size_t flag_hint_at = std::string::npos);
 
 private:
   struct Verbatim {};
@@ -40,6 +46,7 @@ private:
   int number_ = 0;
   int status_ = 1;
   std::string hint_;
+  size_t flag_hint_at_ = 0;
 };
 
 // Wrong usage: exit status 2, the hint says how the right usage looks.

@@ -59,7 +59,7 @@ bool Channel::send(MessageKind kind, std::string_view payload, const std::vector
 bool Channel::send_error(const Error& error) const
 {
   std::string payload = std::to_string(error.number()) + separator + std::to_string(error.status()) + separator;
-  payload += std::string{error.what()} + separator + std::string{error.hint()};
+  payload += std::to_string(error.flag_hint_at()) + separator + error.what() + separator + std::string{error.hint()};
   return send(MessageKind::failed, payload);
 }
 
@@ -129,7 +129,7 @@ namespace {
 
 Error error_from(std::string_view payload)
 {
-  std::array<std::string, 4> fields;
+  std::array<std::string, 5> fields;
   for (size_t at = 0; at < fields.size(); ++at) {
     const size_t end = at + 1 < fields.size() ? payload.find(separator) : std::string_view::npos;
     fields[at] = payload.substr(0, end);
@@ -137,9 +137,11 @@ Error error_from(std::string_view payload)
   }
   int number = 0;
   int status = 1;
+  size_t flag_hint_at = std::string::npos;
   std::from_chars(fields[0].data(), fields[0].data() + fields[0].size(), number);
   std::from_chars(fields[1].data(), fields[1].data() + fields[1].size(), status);
-  return Error::relayed(fields[2], number, fields[3], status);
+  std::from_chars(fields[2].data(), fields[2].data() + fields[2].size(), flag_hint_at);
+  return Error::relayed(fields[3], number, fields[4], status, flag_hint_at);
 }
 
 } // namespace

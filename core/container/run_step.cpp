@@ -99,6 +99,16 @@ void remove_mount_points(const Root& root, const Spec& spec, const std::string& 
   for (const char* path : {"etc/resolv.conf", "etc/hosts", "proc", "sys", "dev"}) points.remove(path);
 }
 
+// A build file says how its steps run; the flags by which `run` loosens a container are not to be had here.
+Started start_step(StartRequest request)
+{
+  try {
+    return start_container(std::move(request));
+  } catch (const Error& error) {
+    throw error.without_flag_hint();
+  }
+}
+
 } // namespace
 
 ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, const IdPool& pool,
@@ -124,7 +134,7 @@ ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, c
   undo.push("take down the step's container", take_down);
   StreamPair streams = make_pipes(Stdin::empty, first_id);
   request.streams = std::move(streams.theirs);
-  Started started = start_container(std::move(request));
+  Started started = start_step(std::move(request));
   pump(trace, started.child, streams.ours);
   const ExitStatus status = started.child.wait();
   take_down();

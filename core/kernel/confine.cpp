@@ -157,9 +157,11 @@ void set_ids(Trace& trace, const Confinement& wanted)
                         fmt::format("setpriv --reuid {} ...", wanted.uid)};
       },
       [&] { return ::setresuid(wanted.uid, wanted.uid, wanted.uid); });
-  if (result.failed())
-    throw Error{fmt::format("become the user {}", wanted.uid), result.error,
-                result.error == EINVAL ? "a container has the ids 0 to 65535; --userns host has all of them" : ""};
+  if (!result.failed()) return;
+  const std::string sentence = fmt::format("become the user {}", wanted.uid);
+  if (result.error != EINVAL) throw Error{sentence, result.error};
+  throw Error{sentence, EINVAL, "a container has the ids 0 to 65535"}.with_flag_hint(
+      "run --userns host has all of them");
 }
 
 // After the ids, because a change of ids clears it (prctl(2)).

@@ -248,7 +248,8 @@ void map_ids(Trace& trace, int mount, int user_namespace)
       [&] { return ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes); });
   if (result.failed())
     throw Error{fmt::format("map the ids of {}", path_of(mount)), result.error,
-                "its file system may not support id-mapped mounts on this kernel; --userns host does without"};
+                "its file system may not support id-mapped mounts on this kernel"}
+        .with_flag_hint("run --userns host does without");
 }
 
 void attach(Trace& trace, int mount, int target, const std::string& shown_target)

@@ -89,7 +89,8 @@ std::optional<Child> clone_process(Trace& trace, const CloneRequest& request, co
     std::string hint;
     if (result.error == ENOSPC || result.error == EUSERS) hint = limits_hint;
     if (result.error == EPERM && (request.flags & CLONE_NEWUSER) != 0)
-      hint = "this kernel may forbid user namespaces; --userns host does without";
+      throw Error{fmt::format("clone {}", what), EPERM, "this kernel may forbid user namespaces"}.with_flag_hint(
+          "run --userns host does without");
     throw Error{fmt::format("clone {}", what), result.error, hint};
   }
   if (result.skipped) throw Error{fmt::format("clone {}: skipped at the gate", what), ECANCELED};

@@ -52,10 +52,10 @@ void load_seccomp(Trace& trace, std::span<const sock_filter> filter)
                         "# no shell command; systemd-run -p SystemCallFilter=@default ... does alike"};
       },
       [&] { return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program); });
-  if (result.failed())
-    throw Error{"load the system-call filter", result.error,
-                result.error == EINVAL ? "this kernel has no CONFIG_SECCOMP_FILTER; --seccomp unconfined does without"
-                                       : ""};
+  if (!result.failed()) return;
+  if (result.error != EINVAL) throw Error{"load the system-call filter", result.error};
+  throw Error{"load the system-call filter", EINVAL, "this kernel has no CONFIG_SECCOMP_FILTER"}.with_flag_hint(
+      "run --seccomp unconfined does without");
 }
 
 } // namespace conductor::kernel

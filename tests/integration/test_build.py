@@ -119,6 +119,13 @@ def test_run_is_a_container_of_its_own(conductor):
     assert not [line for line in conductor.leftovers() if "sleep" in line], "what RUN started is gone with it"
 
 
+def test_a_step_that_cannot_start_names_no_option_that_build_lacks(conductor):
+    said = refused(conductor, "FROM busybox\nUSER 70000\nRUN true\n")
+    assert "hint: a container has the ids 0 to 65535\n" in said and "--userns" not in said
+    conductor.busybox_image("box")
+    assert "run --userns host has all of them" in conductor.fails("run", "box", "-u", "70000", "--", "true", status=125)
+
+
 def test_run_sees_nothing_of_the_hosts_environment(conductor):
     top = context(conductor, {"Conductorfile": "FROM busybox\nENV A=1\nRUN env | sort > /env\n"})
     conductor.ok("build", "web", top / "Conductorfile", env={"SECRET_OF_THE_HOST": "1"})
