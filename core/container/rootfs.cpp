@@ -27,14 +27,33 @@ constexpr unsigned harmless = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_
 // An overlay needs at least one lower layer, and an image made FROM scratch may have none.
 constexpr const char* empty_layer = "empty";
 
+std::string attempt(const BindPlan& bind)
+{
+  return fmt::format("mount {} at {}", visible(bind.source), visible(bind.target));
+}
+
 void plan_bind(RootfsPlan& plan, BindPlan bind)
 {
   struct stat status {};
   if (::stat(bind.source.c_str(), &status) < 0)
-    throw Error{fmt::format("mount {} at {}", visible(bind.source), visible(bind.target)), errno,
+    throw Error{attempt(bind), errno,
                 errno == ENOENT ? "a volume is a directory or file of this host: make it first" : ""};
   bind.directory = S_ISDIR(status.st_mode);
   plan.binds.push_back(std::move(bind));
+}
+
+Fd make_bind(Trace& trace, const BindPlan& bind, int user_namespace)
+{
+  try {
+    Fd mount = kernel::clone_tree(trace, AT_FDCWD, bind.source, bind.directory);
+    if (bind.map_ids && user_namespace >= 0) kernel::map_ids(trace, mount.get(), user_namespace, visible(bind.source));
+    uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    if (bind.read_only) attributes |= MOUNT_ATTR_RDONLY;
+    kernel::set_attributes(trace, mount.get(), attributes, bind.directory);
+    return mount;
+  } catch (const Error& error) {
+    throw error.within(attempt(bind));
+  }
 }
 
 // Overlays on an overlay: the kernel only says EINVAL, to the ids or to the upper layer.
@@ -106,7 +125,7 @@ Fd make_step_mount(const Root& root, const StepMount& step, const Fd& mapped, in
                                .attributes = attributes});
   }
   Fd mount = kernel::clone_tree(trace, AT_FDCWD, step.source, false);
-  if (user_namespace >= 0) kernel::map_ids(trace, mount.get(), user_namespace);
+  if (user_namespace >= 0) kernel::map_ids(trace, mount.get(), user_namespace, step.source);
   kernel::set_attributes(trace, mount.get(), attributes | (step.read_only ? MOUNT_ATTR_RDONLY : 0), false);
   return mount;
 }
@@ -124,7 +143,7 @@ HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spe
   try {
     if (user_namespace >= 0) {
       mapped = kernel::clone_tree(trace, root.dir(), "", false);
-      kernel::map_ids(trace, mapped.get(), user_namespace);
+      kernel::map_ids(trace, mapped.get(), user_namespace, root.path());
     }
     kernel::OverlayRequest request{.tree = mapped ? mapped.get() : root.dir(),
                                    .lower = plan.lower,
@@ -141,14 +160,7 @@ HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spe
   mounts.push_back(kernel::make_dev(trace, first_id, spec.devices));
   if (plan.host_network)
     mounts.push_back(kernel::new_file_system(trace, "sysfs", {}, harmless | MOUNT_ATTR_RDONLY, "sys"));
-  for (const auto& bind : plan.binds) {
-    Fd mount = kernel::clone_tree(trace, AT_FDCWD, bind.source, bind.directory);
-    if (bind.map_ids && user_namespace >= 0) kernel::map_ids(trace, mount.get(), user_namespace);
-    uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-    if (bind.read_only) attributes |= MOUNT_ATTR_RDONLY;
-    kernel::set_attributes(trace, mount.get(), attributes, bind.directory);
-    mounts.push_back(std::move(mount));
-  }
+  for (const auto& bind : plan.binds) mounts.push_back(make_bind(trace, bind, user_namespace));
   for (const auto& step : plan.step_mounts)
     if (step.is_handed()) mounts.push_back(make_step_mount(root, step, mapped, user_namespace, first_id));
   return made;

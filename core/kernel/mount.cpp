@@ -234,7 +234,7 @@ void set_attributes(Trace& trace, int mount, uint64_t set, bool recursive)
   if (result.failed()) throw Error{fmt::format("set {} on a mount", constants(set)), result.error};
 }
 
-void map_ids(Trace& trace, int mount, int user_namespace)
+void map_ids(Trace& trace, int mount, int user_namespace, const std::string& shown_source)
 {
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_IDMAP;
@@ -242,12 +242,12 @@ void map_ids(Trace& trace, int mount, int user_namespace)
   const auto result = perform(
       trace, "mount_setattr",
       [&] {
-        return CallText{fmt::format("mount_setattr({}, MOUNT_ATTR_IDMAP, {})", path_of(mount), path_of(user_namespace)),
+        return CallText{fmt::format("mount_setattr({}, MOUNT_ATTR_IDMAP, {})", shown_source, path_of(user_namespace)),
                         "mount --bind -o X-mount.idmap=/proc/PID/ns/user SOURCE TARGET   # util-linux 2.39"};
       },
       [&] { return ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes); });
   if (result.failed())
-    throw Error{fmt::format("map the ids of {}", path_of(mount)), result.error,
+    throw Error{fmt::format("map the ids of {}", shown_source), result.error,
                 "its file system may not support id-mapped mounts on this kernel"}
         .with_flag_hint("run --userns host does without");
 }

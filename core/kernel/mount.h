@@ -35,8 +35,9 @@ Fd overlay(Trace& trace, const OverlayRequest& request);
 Fd clone_tree(Trace& trace, int at, const std::string& path, bool recursive);
 // mount_setattr(2) on a mount descriptor.
 void set_attributes(Trace& trace, int mount, uint64_t set, bool recursive);
-// mount_setattr(MOUNT_ATTR_IDMAP) with the mapping of a user namespace.
-void map_ids(Trace& trace, int mount, int user_namespace);
+// mount_setattr(MOUNT_ATTR_IDMAP) with the mapping of a user namespace. shown_source: what the mount is a clone of, for
+// messages; attached nowhere, it has no path of its own. Throws Error.
+void map_ids(Trace& trace, int mount, int user_namespace, const std::string& shown_source);
 // move_mount(2) of a detached mount onto what `target` (a descriptor) is.
 void attach(Trace& trace, int mount, int target, const std::string& shown_target);
 

@@ -58,6 +58,12 @@ def test_a_volume_that_is_not_there_is_an_error_with_a_cure(box):
     assert box.json("ps", "-a") == []
 
 
+def test_a_volume_whose_ids_cannot_be_mapped_is_named_as_it_was_written(box):
+    said = box.fails("run", "box", "web", "-v", "/dev:/d", "--", "true", status=125)
+    assert "mount /dev at /d: map the ids of /dev: Invalid argument" in said
+    assert "hint: its file system may not support id-mapped mounts" in said
+
+
 @pytest.mark.parametrize("option", [["-v", "/tmp:/"], ["-v", "/tmp:/a/.."], ["--tmpfs", "/"]], ids=" ".join)
 def test_nothing_is_mounted_over_the_whole_root(box, option):
     assert "is the whole root directory" in box.fails("run", "box", *option, "--", "true", status=2)
