@@ -76,10 +76,16 @@ def test_third_word_says_where_the_dashes_belong(conductor):
     assert "conductor run busybox web -- ls -l" in message
 
 
-@pytest.mark.parametrize("words,right", [("run -e A=1 busybox", "--env K=V"), ("run -p 80:80 busybox", "--expose INNER-OUTER"),
+@pytest.mark.parametrize("words,right", [("run -e A=1 busybox", "--env K=V"), ("run -p 80:80 busybox", "publishes no ports"),
                                          ("exec web -e A=1", "--env K=V"), ("run --name web busybox", "run IMAGE NAME")])
 def test_spellings_of_other_programs_are_answered(conductor, words, right):
     assert right in conductor.fails(*words.split(), status=2)
+
+
+def test_published_ports_are_refused_without_naming_an_option_that_is_refused_too(conductor):
+    for option in ("-p", "--publish"):
+        hint = conductor.fails("run", option, "80:80", "busybox", status=2).splitlines()[1]
+        assert hint.startswith("hint: this version of conductor") and "--expose" not in hint
 
 
 def test_errors_as_json_have_message_hint_and_errno(conductor):

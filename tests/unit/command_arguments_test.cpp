@@ -121,7 +121,7 @@ TEST(Arguments, SpellingsOfOtherProgramsAreAnsweredWithOurs)
 {
   EXPECT_EQ(refused({"run", "-e", "A=1", "x"}).hint, "an environment variable is --env K=V");
   EXPECT_EQ(refused({"exec", "web", "-e", "A=1"}).hint, "an environment variable is --env K=V");
-  EXPECT_NE(refused({"run", "-p", "80:80", "x"}).hint.find("--expose INNER-OUTER"), std::string::npos);
+  EXPECT_NE(refused({"run", "-p", "80:80", "x"}).hint.find("publishes no ports"), std::string::npos);
   EXPECT_NE(refused({"run", "--name", "web", "x"}).hint.find("conductor run IMAGE NAME"), std::string::npos);
 }
 

@@ -468,15 +468,19 @@ constexpr Elsewhere absent_options[] = {
     {"create", "--internet", ""}, {"create", "--expose", ""}, {"create", "--restart", ""},
 };
 
+constexpr std::string_view no_ports =
+    "this version of conductor (" CONDUCTOR_VERSION ") publishes no ports; with --network host a container listens on "
+    "the host's own";
+
 // What hands that are used to other programs type.
 constexpr Elsewhere elsewhere[] = {
     {"run", "-e", "an environment variable is --env K=V"},
     {"create", "-e", "an environment variable is --env K=V"},
     {"exec", "-e", "an environment variable is --env K=V"},
-    {"run", "-p", "a port is published by --expose INNER-OUTER, as in --expose 80-8080"},
-    {"create", "-p", "a port is published by --expose INNER-OUTER, as in --expose 80-8080"},
-    {"run", "--publish", "a port is published by --expose INNER-OUTER, as in --expose 80-8080"},
-    {"create", "--publish", "a port is published by --expose INNER-OUTER, as in --expose 80-8080"},
+    {"run", "-p", no_ports},
+    {"create", "-p", no_ports},
+    {"run", "--publish", no_ports},
+    {"create", "--publish", no_ports},
     {"run", "--name", "the name stands behind the image: conductor run IMAGE NAME"},
     {"create", "--name", "the name stands behind the image: conductor create IMAGE NAME"},
     {"run", "--pids-limit", "did you mean '--pids'?"},
