@@ -73,8 +73,7 @@ int wait(Context& context, const std::string& id);
 Container settle(Context& context, const std::string& id);
 std::vector<Container> settle_all(Context& context);
 
-// One element of `ps --json` (CLI.md), and the whole truth about one container, as JSON objects.
-std::string summary_json(const Container& container);
+// The whole truth about one container, as a JSON object: the element of `ps --json` (CLI.md) and everything else known.
 std::string inspect(Context& context, const std::string& id);
 // The same of a container as it was read, without settling what has become of it: for those who only look.
 std::string inspect_document(const Root& root, const Container& container);

@@ -4,6 +4,7 @@
 #include "core/kernel/capabilities.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
+#include "core/snapshot/statistics.h"
 
 #include <nlohmann/json.hpp>
 
@@ -11,37 +12,6 @@ namespace conductor {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-template <class Value>
-Json or_null(const std::optional<Value>& value)
-{
-  return value ? Json(*value) : Json(nullptr);
-}
-
-Json time_or_null(int64_t ns) { return ns == 0 ? Json(nullptr) : Json(rfc3339(ns)); }
-
-Json summary(const Container& container)
-{
-  const Spec& spec = container.spec;
-  const Status& status = container.status;
-  Json json;
-  json["name"] = spec.name;
-  json["id"] = spec.id;
-  json["image"] = spec.image;
-  json["state"] = state_name(status.state);
-  json["pid"] = status.pid;
-  json["exit_code"] = status.exit_code;
-  json["oom_killed"] = status.oom_killed;
-  json["created"] = rfc3339(spec.created_ns);
-  json["started"] = time_or_null(status.started_ns);
-  json["finished"] = time_or_null(status.finished_ns);
-  json["command"] = spec.process.args;
-  json["networks"] = Json::array();
-  json["limits"] = {{"memory_bytes", or_null(spec.limits.memory_bytes)},
-                    {"cpus", or_null(spec.limits.cpus)},
-                    {"pids", or_null(spec.limits.pids)}};
-  return json;
-}
 
 std::string trimmed(std::string text)
 {
@@ -85,11 +55,6 @@ Json in_force(const Root& root, const Container& container)
 
 } // namespace
 
-std::string summary_json(const Container& container)
-{
-  return summary(container).dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 std::string inspect(Context& context, const std::string& id)
 {
   return inspect_document(context.root, settle(context, id));
@@ -97,7 +62,7 @@ std::string inspect(Context& context, const std::string& id)
 
 std::string inspect_document(const Root& root, const Container& container)
 {
-  Json json = summary(container);
+  Json json = Json::parse(summary_json(container), nullptr, false);
   json["image_id"] = container.spec.image_id;
   json["layers"] = container.spec.layers;
   json["why"] = container.status.why;

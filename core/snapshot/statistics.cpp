@@ -69,7 +69,7 @@ Json ps_object(const Container& container)
           {"created", time_or_null(spec.created_ns)},
           {"started", time_or_null(status.started_ns)},
           {"finished", time_or_null(up ? 0 : status.finished_ns)},
-          {"command", command_line(spec.process.args)},
+          {"command", spec.process.args},
           {"networks", Json::array()},
           {"limits",
            {{"memory_bytes", or_null(limits.memory_bytes)},
@@ -146,6 +146,8 @@ std::string command_line(const std::vector<std::string>& args)
   }
   return line;
 }
+
+std::string summary_json(const Container& container) { return text_of(ps_object(container)); }
 
 std::string ps_json(const std::vector<Container>& containers)
 {

@@ -28,6 +28,8 @@ std::vector<ProcessInfo> processes(const Root& root, const Container& container,
 
 // One JSON document each, without a newline at the end. `networks` of ps is empty for a container without links.
 std::string ps_json(const std::vector<Container>& containers);
+// One element of that: what `inspect` begins with.
+std::string summary_json(const Container& container);
 std::string stats_json(const std::vector<Stats>& stats);
 std::string top_json(const std::vector<ProcessInfo>& processes);
 

@@ -243,7 +243,7 @@ def test_ps_json_has_the_shape_of_the_contract(box):
                         "command", "networks", "limits"}
     assert row["state"] == "running" and os.path.exists(f"/proc/{row['pid']}")
     assert row["limits"] == {"memory_bytes": 64 << 20, "cpus": None, "pids": None}
-    assert row["command"] == "sleep 1000"
+    assert row["command"] == ["sleep", "1000"]
     assert json.loads(box.ok("inspect", "web"))["id"] == row["id"]
 
 

@@ -43,9 +43,14 @@ def test_ps_shows_a_running_container_with_the_hosts_pid(web):
     assert re.fullmatch("[0-9a-f]{32}", container["id"])
     assert TIME.fullmatch(container["created"]) and TIME.fullmatch(container["started"])
     assert container["finished"] is None
-    assert "sleep 1000" in container["command"]
+    assert container["command"] == ["sleep", "1000"]
     assert container["limits"] == {"memory_bytes": None, "cpus": None, "pids": 64}
     assert status_field(container["pid"], "NSpid").split()[1] == "1"
+
+
+def test_inspect_has_every_field_of_ps_in_the_same_form(web):
+    container = only(web.json("ps"))
+    assert container.items() <= web.json("inspect", "web").items()
 
 
 def test_ps_hides_and_ps_a_shows_what_has_exited(web):

@@ -235,7 +235,7 @@ TEST(PsJson, HasTheShapeOfTheContract)
   EXPECT_EQ(json.at("pid"), 42);
   EXPECT_EQ(json.at("started"), "1970-01-01T00:00:01Z");
   EXPECT_TRUE(json.at("finished").is_null());
-  EXPECT_EQ(json.at("command"), "/bin/sh -c 'sleep 5'");
+  EXPECT_EQ(json.at("command"), (nlohmann::json{"/bin/sh", "-c", "sleep 5"}));
   EXPECT_TRUE(json.at("networks").is_array());
   EXPECT_TRUE(json.at("limits").at("memory_bytes").is_null());
   EXPECT_EQ(json.at("limits").at("pids"), 64);
