@@ -212,6 +212,21 @@ def test_command_that_is_not_there_is_127_and_one_that_cannot_run_126(box):
     assert box.json("ps", "-a") == []
 
 
+def test_verbs_without_a_commands_status_end_with_1(box):
+    """125 to 127 are for run, exec and wait alone."""
+    box.ok("create", box.image, "lost", "--", "/no/such/program")
+    assert "no such file" in box.fails("start", "lost", status=1)
+    assert "not running" in box.fails("attach", "lost", status=1)
+    box.fails("start", "lost", "nothing", status=1)
+    box.fails("attach", "nothing", status=1)
+    assert box.run("wait", "nothing").returncode == 125
+
+
+def test_attach_ends_with_the_status_of_the_command(box):
+    box.ok("run", "-d", "-i", box.image, "web", "--", "sh", "-c", "read line; exit 7")
+    assert box.run("attach", "web", input="go\n").returncode == 7
+
+
 def test_failure_of_conductor_itself_in_run_is_125(box):
     box.ok("create", box.image, "web")
     message = box.fails("run", box.image, "web", status=125)

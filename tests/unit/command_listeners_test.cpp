@@ -206,6 +206,8 @@ TEST(Report, ExitStatusFollowsTheContract)
   run.verb = find_verb("run");
   rm.verb = find_verb("rm");
   EXPECT_EQ(exit_status(Error{"x"}, rm), 1);
+  EXPECT_EQ(exit_status(Error{"x"}.with_status(127), rm), 1);
+  EXPECT_EQ(exit_status(usage_error("x"), rm), 2);
   EXPECT_EQ(exit_status(Error{"x"}, run), 125);
   EXPECT_EQ(exit_status(Error{"x"}.with_status(127), run), 127);
   EXPECT_EQ(exit_status(usage_error("x"), run), 2);

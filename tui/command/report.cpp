@@ -32,8 +32,10 @@ std::string error_text(const Error& error, const Arguments& arguments, bool json
 int exit_status(const Error& error, const Arguments& arguments)
 {
   if (error.status() == no_root_status) return 1;
-  const bool own = arguments.verb != nullptr && arguments.verb->own_status;
-  return own && error.status() == 1 ? 125 : error.status();
+  if (error.status() == 2) return 2;
+  // 125 to 127 say why a command gave no status of its own; of other verbs nobody expects one.
+  if (arguments.verb == nullptr || !arguments.verb->own_status) return 1;
+  return error.status() == 1 ? 125 : error.status();
 }
 
 int report(const Error& error, std::span<const char* const> words, const Arguments& arguments)
