@@ -69,6 +69,37 @@ def test_nothing_is_mounted_over_the_whole_root(box, option):
     assert "is the whole root directory" in box.fails("run", "box", *option, "--", "true", status=2)
 
 
+def numbers(path):
+    status = os.stat(path)
+    return f"{os.major(status.st_rdev):x}:{os.minor(status.st_rdev):x}"
+
+
+def test_a_device_keeps_its_directory_below_dev(box):
+    """And the directory is the container's root's, as all of /dev."""
+    out = shell(box, "stat -c '%n %t:%T %a' /dev/net/tun; stat -c '%a %u:%g' /dev/net; test -e /dev/tun || echo only there",
+                "--device", "/dev/net/tun")
+    assert out == f"/dev/net/tun {numbers('/dev/net/tun')} 666\n755 0:0\nonly there\n"
+    box.ok("run", "box", "--rm", "--device", "/dev/net/tun", "--", "sh", "-c", ": <> /dev/net/tun")
+
+
+def test_a_device_from_elsewhere_lies_in_dev_itself(box):
+    node = box.directory / "nodes/mine"
+    node.parent.mkdir()
+    os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(1, 7))
+    assert shell(box, "stat -c '%n %t:%T' /dev/mine", "--device", node) == "/dev/mine 1:7\n"
+
+
+def test_a_device_that_is_there_already_is_no_failure(box):
+    options = ["--device", "/dev/null", "--device", "/dev/net/tun", "--device", "/dev/net/tun"]
+    assert shell(box, "echo x > /dev/null; ls /dev/net", *options) == "tun\n"
+
+
+def test_what_is_dev_of_the_container_cannot_be_passed_in(box):
+    said = box.fails("run", "box", "web", "--device", "/dev/pts/ptmx", "--", "true", status=125)
+    assert "/dev/pts of a container is its own" in said
+    assert box.json("ps", "-a") == []
+
+
 def test_a_tmpfs_is_empty_and_writable_below_a_read_only_root(box):
     out = shell(box, "touch /x 2>/dev/null || echo refused; touch /t/x && ls /t", "--read-only", "--tmpfs", "/t")
     assert out == "refused\nx\n"
