@@ -100,6 +100,11 @@ def test_what_is_dev_of_the_container_cannot_be_passed_in(box):
     assert box.json("ps", "-a") == []
 
 
+def test_the_message_queues_belong_to_the_containers_root(box):
+    for options in ([], ["--userns", "host"]):
+        assert shell(box, "stat -c '%u:%g %a' /dev/mqueue", *options) == "0:0 1777\n"
+
+
 def test_a_tmpfs_is_empty_and_writable_below_a_read_only_root(box):
     out = shell(box, "touch /x 2>/dev/null || echo refused; touch /t/x && ls /t", "--read-only", "--tmpfs", "/t")
     assert out == "refused\nx\n"
