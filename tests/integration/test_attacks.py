@@ -124,6 +124,17 @@ def test_a_volume_never_lands_outside(hostile, conductor, canary):
         assert out == "hello"
 
 
+def test_a_step_of_a_build_leads_the_cleaning_up_behind_it_nowhere(hostile, conductor):
+    """Mount points that were made for the step are taken out of its layer; /etc is a link to the host by then."""
+    outside = conductor.directory / "outside"
+    outside.mkdir()
+    for name in ("resolv.conf", "hosts"):
+        (outside / name).touch()
+    hostile("led", lambda tree: None, f"RUN --network=none [\"/bin/busybox\", \"ln\", \"-s\", \"{outside}\", \"/etc\"]")
+    assert sorted(os.listdir(outside)) == ["hosts", "resolv.conf"]
+    assert os.readlink(next(conductor.root.glob("layers/*/diff/etc"))) == str(outside)
+
+
 def test_nodes_of_the_images_dev_lead_nowhere(hostile, conductor, canary):
     """CVE-2025-31133, CVE-2025-52565: /dev/null and /dev/console of the image point elsewhere."""
 
