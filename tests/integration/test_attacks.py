@@ -124,6 +124,33 @@ def test_a_volume_never_lands_outside(hostile, conductor, canary):
         assert out == "hello"
 
 
+@pytest.mark.parametrize("further", ["", "/a/b"], ids=["at the end", "on the way"])
+@pytest.mark.parametrize("kind", ["absolute", "relative"])
+def test_no_link_of_an_image_leads_what_is_mounted_or_a_device_outside(hostile, conductor, canary, kind, further):
+    """Directories, files and nodes that are made for them stay in the root, wherever in the path the link is."""
+    target = str(canary) if kind == "absolute" else "dev/../" + "../" * 20 + str(canary).lstrip("/")
+    source = conductor.directory / "source"
+    source.mkdir()
+    (source / "shared").write_text("hello")
+
+    def lay_out(tree):
+        (tree / "dev").mkdir()
+        for link in ("one", "two", "three", "dev/net"):
+            os.symlink(target, tree / link)
+
+    hostile("linked", lay_out)
+    nodes = sorted(os.listdir("/dev"))
+    for options, seen in ((["-v", f"{source}:/one{further}"], f"/one{further}/shared"),
+                          (["-v", f"{source}/shared:/two{further}"], f"/two{further}")):
+        assert conductor.ok("run", "linked", "--rm", *options, "--", "cat", seen) == "hello"
+    mounts = conductor.ok("run", "linked", "--rm", "--tmpfs", f"/three{further}", "--", "cat", "/proc/mounts")
+    assert f" {canary}{further} tmpfs " in mounts
+    out = conductor.ok("run", "linked", "--rm", "--device", "/dev/net/tun", "--device", "/dev/../dev/full", "--", "ls", "-l",
+                       "/dev/net")
+    assert out.startswith("total 0\ncrw-rw-rw-") and out.endswith(" tun\n")
+    assert sorted(os.listdir("/dev")) == nodes
+
+
 def test_a_step_of_a_build_leads_the_cleaning_up_behind_it_nowhere(hostile, conductor):
     """Mount points that were made for the step are taken out of its layer; /etc is a link to the host by then."""
     outside = conductor.directory / "outside"
