@@ -158,19 +158,26 @@ std::string ps_json(const std::vector<Container>& containers)
 
 std::string stats_json(const std::vector<Stats>& stats)
 {
+  // v1's blkio is no way out: it counts a disk only once somebody has set a limit on it (seen on Linux 6.18), and never
+  // what the kernel writes back later. A wrong figure would be worse than none.
+  constexpr const char* no_io =
+      "cgroup v2 of this host has no io controller, and v1 does not count all that is read and "
+      "written";
   Json list = Json::array();
   for (const Stats& each : stats) {
     Json interfaces = Json::array();
     for (const Interface& interface : each.interfaces) interfaces.push_back(interface_object(interface));
-    list.push_back({{"name", each.name},
-                    {"cpu_percent", hundredths(each.figures.cpu_percent)},
-                    {"memory_bytes", each.figures.memory_bytes},
-                    {"memory_limit_bytes", or_null(each.figures.memory_limit_bytes)},
-                    {"pids", each.figures.pids},
-                    {"throttled_percent", hundredths(each.figures.throttled_percent)},
-                    {"io_read_bytes", or_null(each.figures.io_read_bytes)},
-                    {"io_write_bytes", or_null(each.figures.io_write_bytes)},
-                    {"interfaces", interfaces}});
+    Json row = {{"name", each.name},
+                {"cpu_percent", hundredths(each.figures.cpu_percent)},
+                {"memory_bytes", each.figures.memory_bytes},
+                {"memory_limit_bytes", or_null(each.figures.memory_limit_bytes)},
+                {"pids", each.figures.pids},
+                {"throttled_percent", hundredths(each.figures.throttled_percent)},
+                {"io_read_bytes", or_null(each.figures.io_read_bytes)},
+                {"io_write_bytes", or_null(each.figures.io_write_bytes)}};
+    if (!each.figures.io_read_bytes) row["io_reason"] = no_io;
+    row["interfaces"] = std::move(interfaces);
+    list.push_back(std::move(row));
   }
   return text_of(list);
 }

@@ -98,6 +98,27 @@ def test_stats_show_the_memory_limit(web):
     assert small["memory_limit_bytes"] == 64 << 20
 
 
+def test_stats_count_disk_traffic_or_say_why_not(web):
+    web.ok("exec", "web", "--", "dd", "if=/dev/zero", "of=/data", "bs=64k", "count=16", "conv=fsync")
+    stats = only(web.json("stats"))
+    controllers = [Path(f"/sys/fs/cgroup{place}/cgroup.controllers") for place in ("", "/unified")]
+    if any("io" in file.read_text().split() for file in controllers if file.exists()):
+        assert stats["io_write_bytes"] >= 1 << 20 and "io_reason" not in stats
+    else:
+        assert (stats["io_read_bytes"], stats["io_write_bytes"]) == (None, None)
+        assert "no io controller" in stats["io_reason"]
+
+
+def test_inspect_gives_figures_as_numbers_and_no_limit_as_null(web):
+    web.ok("run", "-d", web.image, "small", "--memory", "64M", "--cpus", "0.5", "--", "sleep", "1000")
+    big, small = (web.json("inspect", name)["in_force"] for name in ("web", "small"))
+    assert (big["memory_limit"], big["pids_limit"], big["cpu_limit"]) == (None, 64, None)
+    assert (small["memory_limit"], small["pids_limit"], small["cpu_limit"]) == (64 << 20, None, 0.5)
+    for which in ("uid_map", "gid_map"):
+        (ranges,) = small[which]
+        assert ranges == {"inside": 0, "host": ranges["host"], "count": 65536} and ranges["host"] >= 65536
+
+
 def test_top_numbers_processes_as_the_container_does(web):
     web.ok("exec", "-d", "web", "--", "sh", "-c", "sleep 2000 & wait")
     wait_until(lambda: len(web.json("top", "web")) == 3, 10, "three processes inside")

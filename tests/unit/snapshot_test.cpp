@@ -266,6 +266,10 @@ TEST(StatsJson, HasTheShapeOfTheContract)
   EXPECT_EQ(json.at("interfaces").at(0).at("tx_dropped"), 6);
   for (const char* key : {"pids", "throttled_percent", "io_read_bytes", "io_write_bytes"})
     EXPECT_TRUE(json.contains(key)) << key;
+  EXPECT_TRUE(json.at("io_read_bytes").is_null());
+  EXPECT_TRUE(json.contains("io_reason"));
+  stats.figures.io_read_bytes = 1;
+  EXPECT_FALSE(nlohmann::json::parse(stats_json({stats})).at(0).contains("io_reason"));
 }
 
 TEST(TopJson, HostileCommandsStayValidJson)
