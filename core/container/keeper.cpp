@@ -43,6 +43,7 @@ ExitStatus finish(KeeperRequest& request, RelayLoop& loop)
   const ExitStatus status = request.child.wait();
   if (request.on_exit) request.on_exit(status);
   loop.tell_exit(status);
+  loop.pass_on_rest();
   return status;
 }
 

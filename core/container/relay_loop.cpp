@@ -26,6 +26,9 @@ constexpr size_t chunk_size = wire::payload_limit;
 // What a PTY can hold at most: 8 KiB on the way and 4 KiB in the line discipline (drivers/tty in Linux). Generously.
 constexpr size_t pty_capacity = 64 << 10;
 
+// How long a reader of ours may keep the end of the child from being recorded.
+constexpr uint64_t sink_patience_us = 1'000'000;
+
 // One stream of the child and the chunk of it that is in flight.
 struct Source {
   Fd fd;
@@ -34,6 +37,8 @@ struct Source {
   size_t size = 0, written = 0;       // of the chunk; to the sink
   RelayClients::Mask blocked = 0;     // clients that have still to take it
   size_t may_still_read = SIZE_MAX;   // bytes, once the child has ended
+  Fd late_sink;                       // our own end again, once it was too slow
+  std::string late;                   // what is left for it
   std::array<char, chunk_size> chunk; // NOLINT: filled by read(2)
 
   bool is_open() const { return static_cast<bool>(fd); }
@@ -68,6 +73,7 @@ public:
   RelayEnd run();
   void forget_local();
   void tell_exit(const ExitStatus& status) { clients_.tell_exit(status); }
+  void pass_on_rest();
 
 private:
   enum Slot : size_t { child, signals, output, error, output_sink, error_sink, keys, input, listener, count_before };
@@ -84,6 +90,9 @@ private:
   void end_input();
   void wait_for_clients(int waited_ms);
   void child_ended();
+  void set_aside();
+  bool waits_for_sink() const;
+  int patience_ms() const;
   void drain();
   bool is_over() const;
   int input_fd() const { return terminal_ ? sources_[0].fd.get() : request_.streams.input.get(); }
@@ -99,6 +108,7 @@ private:
   Fd slave_; // of the PTY, while nobody else has it
   DetachKeys detach_keys_;
   bool child_has_ended_ = false;
+  uint64_t ended_us_ = 0; // when, CLOCK_MONOTONIC
 };
 
 RelayLoop::State::State(RelayRequest request)
@@ -164,8 +174,7 @@ RelayEnd RelayLoop::State::run()
   std::array<pollfd, poll_count> polls; // NOLINT: filled by prepare()
   while (!is_over()) {
     prepare(polls);
-    const RelayClients::Mask blocked = sources_[0].blocked | sources_[1].blocked;
-    const int patience = clients_.patience_ms(blocked);
+    const int patience = patience_ms();
     const uint64_t before = patience >= 0 ? monotonic_us() : 0;
     const int found = ::poll(polls.data(), polls.size(), patience);
     if (found < 0 && errno != EINTR) throw Error{"wait for the container", errno};
@@ -182,6 +191,7 @@ RelayEnd RelayLoop::State::run()
     }
     // Last, so that the look at what is left in the streams comes after the child's end.
     if (polls[child].revents != 0) child_ended();
+    if (waits_for_sink() && monotonic_us() >= ended_us_ + sink_patience_us) set_aside();
     if (child_has_ended_) drain();
   }
   return RelayEnd::exited;
@@ -223,6 +233,7 @@ void RelayLoop::State::take(Source& source)
   source.size = static_cast<size_t>(got);
   source.written = 0;
   if (child_has_ended_) source.may_still_read -= source.size;
+  if (source.late_sink) source.late.append(source.chunk.data(), source.size);
   const std::string_view chunk{source.chunk.data(), source.size};
   if (request_.log != nullptr) request_.log->write(source.stream, chunk);
   source.blocked = clients_.offer(source.stream, chunk);
@@ -311,6 +322,7 @@ void RelayLoop::State::wait_for_clients(int waited_ms)
 void RelayLoop::State::child_ended()
 {
   child_has_ended_ = true;
+  ended_us_ = monotonic_us();
   slave_.reset();
   input_.is_open = false;
   for (Source& source : sources_) {
@@ -320,6 +332,53 @@ void RelayLoop::State::child_ended()
       source.may_still_read = pty_capacity;
     else if (::ioctl(source.fd.get(), FIONREAD, &left) == 0)
       source.may_still_read = static_cast<size_t>(std::max(left, 0));
+  }
+}
+
+bool RelayLoop::State::waits_for_sink() const
+{
+  return child_has_ended_ && (sources_[0].for_sink() || sources_[1].for_sink());
+}
+
+// Milliseconds that poll(2) may wait for those who have to take a chunk; -1: for as long as it takes.
+int RelayLoop::State::patience_ms() const
+{
+  const int clients = clients_.patience_ms(sources_[0].blocked | sources_[1].blocked);
+  if (!waits_for_sink()) return clients;
+  const uint64_t end = ended_us_ + sink_patience_us;
+  const uint64_t now = monotonic_us();
+  const int sinks = now >= end ? 0 : static_cast<int>((end - now + 999) / 1000);
+  return clients < 0 ? sinks : std::min(clients, sinks);
+}
+
+void RelayLoop::State::set_aside()
+{
+  for (Source& source : sources_) {
+    if (!source.sink) continue;
+    source.late.assign(source.chunk.data() + source.written, source.for_sink() ? source.size - source.written : 0);
+    source.late_sink = std::move(source.sink);
+    if (source.in_flight()) deliver(source);
+  }
+}
+
+// Signals end the wait: the container has ended, and its log has it all.
+void RelayLoop::State::pass_on_rest()
+{
+  for (;;) {
+    std::array<pollfd, 3> polls{pollfd{watch_.fd(), POLLIN, 0}, pollfd{-1, 0, 0}, pollfd{-1, 0, 0}};
+    for (size_t index = 0; index < sources_.size(); index++)
+      if (!sources_[index].late.empty()) polls[index + 1] = {sources_[index].late_sink.get(), POLLOUT, 0};
+    if (polls[1].fd < 0 && polls[2].fd < 0) return;
+    if (::poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR) return;
+    while (const int signal = watch_.next())
+      if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT) return;
+    for (size_t index = 0; index < sources_.size(); index++) {
+      if (polls[index + 1].revents == 0) continue;
+      std::string& late = sources_[index].late;
+      const ssize_t put = write_some(sources_[index].late_sink.get(), late.data(), late.size());
+      if (put >= 0) late.erase(0, static_cast<size_t>(put));
+      if (put < 0 && !is_passing(errno)) late.clear();
+    }
   }
 }
 
@@ -347,5 +406,6 @@ RelayLoop::~RelayLoop() = default;
 RelayEnd RelayLoop::run() { return state_->run(); }
 void RelayLoop::forget_local() { state_->forget_local(); }
 void RelayLoop::tell_exit(const ExitStatus& status) { state_->tell_exit(status); }
+void RelayLoop::pass_on_rest() { state_->pass_on_rest(); }
 
 } // namespace conductor

@@ -5,7 +5,8 @@
 // attached client may not do that: after a second of patience output is left out for it, and it is told how much.
 //
 // What ends it is the child's exit. Whatever is then in the streams is still passed on; a background process that keeps
-// them open is not waited for.
+// them open is not waited for, and a reader of ours that does not read only for a second: what is left for it is kept
+// (no more than the streams held), so that the end can be recorded, and passed on after that.
 #pragma once
 
 #include "core/base/handle.h"
@@ -36,7 +37,7 @@ struct RelayRequest {
 };
 
 enum class RelayEnd : char {
-  exited,  // the child ended, its output is drained
+  exited,  // the child ended, its output is in the log
   detached // the user pressed the detach keys
 };
 
@@ -54,6 +55,8 @@ public:
   void forget_local();
   // The last word to attached clients.
   void tell_exit(const ExitStatus& status);
+  // What our own reader had not taken when run() returned. Blocks until it has, is gone, or a signal ends the wait.
+  void pass_on_rest();
 
 private:
   class State;

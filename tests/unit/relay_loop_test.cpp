@@ -28,6 +28,26 @@ std::string logged(const ScratchDirectory& directory, LogStream stream)
   return text;
 }
 
+void record(const ScratchDirectory& directory, const ExitStatus& status)
+{
+  const Fd file{::openat(directory.fd(), "exit.new", O_WRONLY | O_CREAT, 0600)};
+  ::dprintf(file.get(), "%d", status.shell());
+  ::renameat(directory.fd(), "exit.new", directory.fd(), "exit");
+}
+
+// What record() wrote, once it has.
+std::string recorded(const ScratchDirectory& directory)
+{
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{patience_ms};
+  while (std::chrono::steady_clock::now() < deadline) {
+    char status[8] = {};
+    const Fd file{::openat(directory.fd(), "exit", O_RDONLY)};
+    if (file && ::read(file.get(), status, sizeof status - 1) > 0) return status;
+    ::poll(nullptr, 0, 5);
+  }
+  return "nothing";
+}
+
 // A process of the test that stands for `conductor run`: its standard streams are these, it keeps a shell.
 struct ForegroundRun {
   StreamPair outside; // what a user would hold
@@ -52,7 +72,7 @@ struct ForegroundRun {
                                              .run_directory = run.fd(),
                                              .local = local,
                                              .interactive = interactive,
-                                             .on_exit = {}})
+                                             .on_exit = [&](const ExitStatus& status) { record(run, status); }})
           .shell();
     });
     outside.theirs = ChildStreams{};
@@ -78,10 +98,7 @@ struct Kept {
                           .log = LogWriter{trace, log.again(), {}},
                           .listener = std::move(listener),
                           .run_directory = run.fd(),
-                          .on_exit = [&](const ExitStatus& status) {
-                            const Fd file{::openat(run.fd(), "exit", O_WRONLY | O_CREAT, 0600)};
-                            ::dprintf(file.get(), "%d", status.shell());
-                          }});
+                          .on_exit = [&](const ExitStatus& status) { record(run, status); }});
       return 0;
     });
   }
@@ -160,6 +177,26 @@ TEST(Foreground, PassesMuchMoreThanAPipeHoldsToASlowReader)
   const std::string got = read_until(run.outside.ours.output.get(), "");
   EXPECT_EQ(got.size(), 3'000'000U);
   EXPECT_EQ(end_of(run.process).shell(), 0);
+}
+
+TEST(Foreground, RecordsTheEndBeforeAReaderThatDoesNotRead)
+{
+  // More than the reader's pipe holds.
+  ForegroundRun run{make_pipes(Stdin::empty), "head -c 100000 /dev/zero; exit 6", Local::streams, false};
+  EXPECT_EQ(recorded(run.run), "6");
+  EXPECT_EQ(logged(run.log, LogStream::output).size(), 100'000U);
+  pollfd ends{run.process.pidfd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&ends, 1, 0), 0);
+  EXPECT_EQ(read_until(run.outside.ours.output.get(), "").size(), 100'000U);
+  EXPECT_EQ(end_of(run.process).shell(), 6);
+}
+
+TEST(Foreground, EndsByASignalWhenAllButAReaderIsDone)
+{
+  ForegroundRun run{make_pipes(Stdin::empty), "head -c 100000 /dev/zero; exit 6", Local::streams, false};
+  EXPECT_EQ(recorded(run.run), "6");
+  ::kill(run.process.pid(), SIGINT);
+  EXPECT_EQ(end_of(run.process).shell(), 6);
 }
 
 TEST(Foreground, TellsTheCommandWhenItsReaderIsGone)
@@ -251,10 +288,7 @@ TEST(Keeper, LogsRecordsTheExitAndRemovesItsSocket)
   EXPECT_EQ(end_of(kept.process).shell(), 0);
   EXPECT_EQ(logged(kept.log, LogStream::output), "hello\n");
   EXPECT_EQ(std::filesystem::exists(kept.run.path() + "/keeper.sock"), false);
-  char status[8] = {};
-  const Fd file{::openat(kept.run.fd(), "exit", O_RDONLY)};
-  EXPECT_GT(::read(file.get(), status, sizeof status - 1), 0);
-  EXPECT_STREQ(status, "42");
+  EXPECT_EQ(recorded(kept.run), "42");
 }
 
 TEST(Keeper, ServesInputOutputAndExitToAClient)
