@@ -12,6 +12,7 @@
 #include <csignal>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace conductor {
 namespace {
@@ -28,6 +29,20 @@ bool await_end(const Context& context, int pidfd, std::chrono::milliseconds pati
   return await(context.trace, &watched, 1, static_cast<int>(patience.count())) > 0;
 }
 
+bool is_alive(const Status& status) { return kernel::is_alive(status.pid, status.pid_start); }
+
+// Behind the end of PID 1 its keeper tidies up. One that does not get on (somebody stopped it) keeps nothing that would
+// be lost with it: whoever settles the container does the rest.
+void end_keeper(const Context& context, const Status& status)
+{
+  const auto keeper = kernel::open_pidfd(status.keeper);
+  // It may be this very process, when a `run` in the foreground rolls back.
+  if (!keeper || status.keeper == ::getpid() || !kernel::is_alive(status.keeper, status.keeper_start)) return;
+  if (await_end(context, keeper->get(), std::chrono::seconds{5})) return;
+  kernel::send_signal(context.trace, keeper->get(), SIGKILL, status.keeper);
+  await_end(context, keeper->get(), std::chrono::seconds{10});
+}
+
 // The signal, the grace, the kill; then the keeper's tidying up.
 StopResult end_processes(const Context& context, const Container& container, const StopRequest& request)
 {
@@ -35,8 +50,10 @@ StopResult end_processes(const Context& context, const Container& container, con
   Trace& trace = context.trace;
   StopResult result{.was_running = true};
   const auto pidfd = kernel::open_pidfd(status.pid);
-  const auto keeper = kernel::open_pidfd(status.keeper);
-  if (!pidfd || !kernel::is_alive(status.pid, status.pid_start)) return result;
+  if (!pidfd || !is_alive(status)) {
+    end_keeper(context, status);
+    return result;
+  }
   const int signal = kernel::signal_number(container.spec.stop_signal);
   const int grace = request.seconds.value_or(container.spec.stop_seconds);
   Step step{trace, fmt::format("end '{}'", container.spec.name),
@@ -57,14 +74,23 @@ StopResult end_processes(const Context& context, const Container& container, con
   if (!ended) {
     kernel::kill_cgroup(trace, context.root.id(), container.spec.id);
     if (!await_end(context, pidfd->get(), std::chrono::seconds{10}))
-      throw Error{fmt::format("'{}' does not die: process {} hangs in the kernel", container.spec.name, status.pid),
-                  EBUSY, "a stuck disk or network file system holds it; try again when that is back"};
+      throw Error{fmt::format("'{}' does not die: process {} hangs in the kernel", container.spec.name, status.pid), 0,
+                  "a stuck disk or network file system holds it; try again when that is back"};
   }
   step.done();
-  // A foreground `run` is its own keeper and may be stuck in a terminal that does not read: not for ever.
-  if (keeper && kernel::is_alive(status.keeper, status.keeper_start))
-    await_end(context, keeper->get(), std::chrono::seconds{5});
+  end_keeper(context, status);
   return result;
+}
+
+Error in_the_way(const Container& container)
+{
+  const std::string& name = container.spec.name;
+  if (is_alive(container.status))
+    return Error{fmt::format("'{}' is running; stop it first, or rm -f", name), 0,
+                 fmt::format("conductor stop {0}, or conductor rm -f {0}", name)};
+  return Error{
+      fmt::format("'{}' has ended, but its keeper (process {}) does not get on", name, container.status.keeper), 0,
+      fmt::format("somebody may have stopped it: kill -CONT {}, or conductor rm -f {}", container.status.keeper, name)};
 }
 
 void remove_locked(const Context& context, const Container& container)
@@ -92,7 +118,7 @@ StopResult stop(Context& context, const std::string& id, const StopRequest& requ
   const Lock lock = lock_container(context, id, container.spec.name);
   if (!containers.find(id)) return result;
   const Container now = settle_locked(context, id);
-  if (is_active(now)) throw Error{fmt::format("'{}' was started again meanwhile", container.spec.name), EBUSY};
+  if (is_active(now)) throw Error{fmt::format("'{}' was started again meanwhile", container.spec.name)};
   if (!request.keep && containers.find(id)) remove_locked(context, now);
   return result;
 }
@@ -102,9 +128,11 @@ void kill(Context& context, const std::string& id, int signal)
   const Container container = settle(context, id);
   if (!is_active(container)) throw Error{fmt::format("'{}' is not running", container.spec.name)};
   const auto pidfd = kernel::open_pidfd(container.status.pid);
-  if (!pidfd || !kernel::is_alive(container.status.pid, container.status.pid_start) ||
+  if (!pidfd || !is_alive(container.status) ||
       !kernel::send_signal(context.trace, pidfd->get(), signal, container.status.pid))
     throw Error{fmt::format("'{}' has just ended", container.spec.name)};
+  // Nothing can follow on this but the end, and the next command shall find it.
+  if (signal == SIGKILL) await_end(context, pidfd->get(), std::chrono::seconds{10});
   append(context.root, {.time_ns = realtime_ns(),
                         .id = id,
                         .name = container.spec.name,
@@ -117,9 +145,7 @@ void remove(Context& context, const std::string& id, bool force)
   const Containers containers{context.root};
   const Container container = settle(context, id);
   if (is_active(container)) {
-    if (!force)
-      throw Error{fmt::format("'{}' is running", container.spec.name), EBUSY,
-                  fmt::format("conductor stop {0}, or conductor rm --force {0}", container.spec.name)};
+    if (!force) throw in_the_way(container);
     stop(context, id, {.seconds = 0});
     return;
   }
@@ -127,7 +153,7 @@ void remove(Context& context, const std::string& id, bool force)
   const Lock lock = lock_container(context, id, container.spec.name);
   if (!containers.find(id)) return;
   const Container now = settle_locked(context, id);
-  if (is_active(now)) throw Error{fmt::format("'{}' was started meanwhile", container.spec.name), EBUSY};
+  if (is_active(now)) throw Error{fmt::format("'{}' was started meanwhile", container.spec.name)};
   remove_locked(context, now);
 }
 

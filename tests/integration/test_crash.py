@@ -197,6 +197,49 @@ def test_all_processes_are_gone_when_stop_returns(box):
     nothing_remains(box)
 
 
+# ---- removing what has just ended
+
+def test_rm_of_a_running_container_is_refused_in_words(box):
+    box.ok("run", "-d", box.image, "web", *SLEEP)
+    assert box.fails("rm", "web").splitlines() == ["conductor: 'web' is running; stop it first, or rm -f",
+                                                   "hint: conductor stop web, or conductor rm -f web"]
+    assert box.state("web") == "running"
+
+
+def test_rm_right_after_the_end_works(box):
+    for _ in range(10):
+        box.ok("run", "-d", box.image, "web", "--", "sh", "-c", "sleep 2000 & sleep 3000 & wait")
+        box.ok("kill", "web")
+        box.ok("rm", "web")
+    nothing_remains(box)
+
+
+@pytest.mark.parametrize("verb", [["rm"], ["rm", "-f"], ["stop"], ["stop", "--keep"]], ids=" ".join)
+def test_container_whose_output_nobody_reads_has_ended_all_the_same(box, verb):
+    """What our reader has not taken is kept for it; neither the end nor who removes the container waits for that."""
+    reading = box.start("run", box.image, "web", "--", "sh", "-c", "head -c 100000 /dev/zero; exit 3")
+    box.wait_for_state("web", "exited")
+    assert row(box, "web")["exit_code"] == 3
+    box.ok(*verb, "web")
+    out, error = reading.communicate(timeout=10)
+    assert (len(out), error, reading.returncode) == (100000, "", 3)
+
+
+def test_container_whose_keeper_is_stopped_is_not_called_running(box):
+    verb = box.start("run", box.image, "web", *SLEEP)
+    box.wait_for_state("web", "running")
+    pid = row(box, "web")["pid"]
+    verb.send_signal(signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: is_gone(pid), 10, "PID 1 is dead")
+    message = box.fails("rm", "web", timeout=30)
+    assert f"'web' has ended, but its keeper (process {verb.pid}) does not get on" in message
+    box.ok("rm", "-f", "web", timeout=40)
+    assert verb.wait(timeout=10) == -signal.SIGKILL
+    verb.communicate()
+    nothing_remains(box)
+
+
 # ---- another boot
 
 def test_container_of_another_boot_has_exited(box):
