@@ -5,19 +5,60 @@
 
 #include <cerrno>
 #include <charconv>
+#include <optional>
 
 #include <fmt/format.h>
 
 namespace conductor {
 namespace {
 
-std::string slot_path(uint32_t slot) { return fmt::format("ids/{}", slot); }
+std::string link_path(uint32_t first_id) { return fmt::format("ids/{}", first_id); }
 
 uint32_t hash(std::string_view text)
 {
   uint32_t value = 2166136261U; // FNV-1a
   for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 16777619U;
   return value;
+}
+
+// The first id of the range that a link stands for. Smaller numbers are slots of the pool: so an earlier version named
+// its links, and its containers may run on (no pool begins below ids_per_container).
+std::optional<uint64_t> first_id_of(const IdPool& pool, const std::string& name)
+{
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
+  return number < ids_per_container ? pool.first + number * ids_per_container : number;
+}
+
+// A container that is gone (removed after a crash) holds nothing.
+bool is_held(const Root& root, const std::string& owner)
+{
+  return kernel::exists(root.dir(), "containers/id/" + owner) || kernel::exists(root.run(), "c/" + owner);
+}
+
+// Does anybody else hold some of these ids? Ranges of one pool are the same or apart; those of a pool that the
+// configuration named before may lie across.
+bool is_shared(const Root& root, const IdPool& pool, const std::string& container_id, uint32_t first_id)
+{
+  for (const auto& name : kernel::list_directory(root.run(), "ids")) {
+    const auto other = first_id_of(pool, name);
+    if (!other || *other >= uint64_t{first_id} + ids_per_container || *other + ids_per_container <= first_id) continue;
+    const auto owner = kernel::read_link(root.run(), "ids/" + name);
+    if (owner && *owner != container_id && is_held(root, *owner)) return true;
+  }
+  return false;
+}
+
+// The kernel decides who gets a link. True when it is ours now.
+bool take_link(const Root& root, const std::string& container_id, const std::string& path)
+{
+  Trace& trace = root.trace();
+  if (kernel::make_symlink(trace, container_id, root.run(), path)) return true;
+  const auto owner = kernel::read_link(root.run(), path);
+  if (owner && *owner != container_id && !is_held(root, *owner))
+    kernel::replace_symlink(trace, container_id, root.run(), path);
+  return kernel::read_link(root.run(), path) == container_id;
 }
 
 } // namespace
@@ -48,24 +89,22 @@ uint32_t take_id_range(const Root& root, const IdPool& pool, const std::string& 
   if (!kernel::exists(root.run(), "ids")) kernel::make_directory(trace, root.run(), "ids", 0700);
   const uint32_t wanted = hash(container_id) % pool.slots;
   for (uint32_t tried = 0; tried < pool.slots; ++tried) {
-    const uint32_t slot = (wanted + tried) % pool.slots;
-    const std::string path = slot_path(slot);
-    if (kernel::make_symlink(trace, container_id, root.run(), path)) return pool.first + slot * ids_per_container;
-    const auto owner = kernel::read_link(root.run(), path);
-    if (owner == container_id) return pool.first + slot * ids_per_container;
-    // A container that is gone (removed after a crash) holds nothing.
-    if (owner && !kernel::exists(root.dir(), "containers/id/" + *owner) && !kernel::exists(root.run(), "c/" + *owner)) {
-      kernel::replace_symlink(trace, container_id, root.run(), path);
-      if (kernel::read_link(root.run(), path) == container_id) return pool.first + slot * ids_per_container;
-    }
+    const uint32_t first_id = pool.first + (wanted + tried) % pool.slots * ids_per_container;
+    if (!take_link(root, container_id, link_path(first_id))) continue;
+    // Looked at once the link is there: of two that lie across each other, one at least sees the other.
+    if (!is_shared(root, pool, container_id, first_id)) return first_id;
+    release_id_range(root, container_id, first_id);
   }
   throw Error{"find a free range of user ids: all are taken", EUSERS, "enlarge id_pool in the configuration"};
 }
 
-void release_id_range(const Root& root, const IdPool& pool, uint32_t first_id)
+void release_id_range(const Root& root, const std::string& container_id, uint32_t first_id)
 {
-  if (first_id < pool.first) return;
-  kernel::remove_file(root.trace(), root.run(), slot_path((first_id - pool.first) / ids_per_container));
+  const std::string path = link_path(first_id);
+  if (kernel::read_link(root.run(), path) == container_id)
+    kernel::remove_file(root.trace(), root.run(), path);
+  else // an earlier version took it
+    release_id_ranges_of(root, container_id);
 }
 
 void release_id_ranges_of(const Root& root, const std::string& container_id)

@@ -48,7 +48,7 @@ size_t sweep_orphans(const Root& root)
   if (!alone) return 0;
   const auto orphans = find_orphans(root);
   for (const auto& id : orphans) {
-    tear_down(root, {}, id, 0);
+    tear_down(root, id, 0);
     kernel::remove_tree(root.trace(), root.run(), "c/" + id);
   }
   Containers{root}.leave_no_groups(std::chrono::milliseconds{0});

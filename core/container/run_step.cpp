@@ -128,7 +128,7 @@ ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, c
   const uint32_t first_id = request.first_id;
   // A root without containers leaves no groups behind, as after the removal of its last container.
   const auto take_down = [&] {
-    tear_down(root, pool, spec.id, first_id);
+    tear_down(root, spec.id, first_id);
     Containers{root}.leave_no_groups(std::chrono::milliseconds{0});
   };
   undo.push("take down the step's container", take_down);

@@ -123,13 +123,13 @@ Started start_container(StartRequest request)
   return started;
 }
 
-void tear_down(const Root& root, const IdPool& pool, const std::string& id, uint32_t first_id)
+void tear_down(const Root& root, const std::string& id, uint32_t first_id)
 {
   Trace& trace = root.trace();
   kernel::kill_cgroup(trace, root.id(), id);
   kernel::remove_cgroup(trace, root.id(), id);
   if (first_id != 0)
-    release_id_range(root, pool, first_id);
+    release_id_range(root, id, first_id);
   else
     release_id_ranges_of(root, id);
 }

@@ -42,6 +42,6 @@ Started start_container(StartRequest request);
 
 // Takes away what start_container() made in the kernel, once the child is reaped or to end it: group, range of ids.
 // Idempotent; everything may be gone already. first_id 0: not known, it is looked for.
-void tear_down(const Root& root, const IdPool& pool, const std::string& id, uint32_t first_id);
+void tear_down(const Root& root, const std::string& id, uint32_t first_id);
 
 } // namespace conductor

@@ -41,7 +41,7 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
       .root = root, .spec = spec, .rw = containers.path(spec.id) + "/rw", .is_volatile = spec.auto_remove};
   if (spec.user_namespace) {
     request.first_id = take_id_range(root, pool, spec.id);
-    undo.push("give the user range back", [&, first = request.first_id] { release_id_range(root, pool, first); });
+    undo.push("give the user range back", [&, first = request.first_id] { release_id_range(root, spec.id, first); });
   }
   Fd listener = wire::listen_in(trace, run_directory.get(), keeper_socket);
   Streams ours;
@@ -59,7 +59,7 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   if (started.terminal) ours.master = std::move(started.terminal);
   undo.push("end the container", [&] {
     started.child.kill_and_reap();
-    tear_down(root, pool, spec.id, first_id);
+    tear_down(root, spec.id, first_id);
   });
 
   Status status;
@@ -98,7 +98,6 @@ Status finish(const Context& context, const std::string& id, const std::optional
   auto container = containers.find(id);
   if (!container) return {.state = State::exited};
   Step step{trace, fmt::format("finish '{}'", container->spec.name), "its group, its range of ids, its run directory"};
-  const IdPool pool = parse_id_pool(context.config.id_pool);
   Status status = container->status;
   const uint32_t first_id = status.first_id;
   const bool ended = status.state == State::running || status.state == State::paused || exit;
@@ -109,7 +108,7 @@ Status finish(const Context& context, const std::string& id, const std::optional
     status.why = !why.empty() ? why : status.oom_killed && status.exit_code == 137 ? "out of memory" : "";
     status.finished_ns = realtime_ns();
   }
-  tear_down(root, pool, id, first_id);
+  tear_down(root, id, first_id);
   status.pid = 0;
   status.pid_start = 0;
   status.keeper = 0;

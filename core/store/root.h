@@ -15,7 +15,7 @@
 //   run/journal            one JSON line a life-cycle fact
 //   run/c/<id>/            keeper.sock, sessions/, files bound into the container
 //   run/root               symlink to the root's id: whose runtime directory this is; made last
-//   run/ids/<slot>         symlink to a container id: the user range slot is taken
+//   run/ids/<first id>     symlink to a container id: this range of user ids is taken
 #pragma once
 
 #include "core/base/handle.h"

@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from support import host
@@ -147,6 +148,42 @@ def test_keeper_of_an_exec_has_its_later_children_outside(box, options):
     os.kill(pid, signal.SIGKILL)
     verb.communicate(timeout=10)
     assert verb.returncode == (0 if options else 137)
+
+
+# ---- ranges of ids
+
+def first_id(conductor, name):
+    return int(Path(f"/proc/{row(conductor, name)['pid']}/uid_map").read_text().split()[1])
+
+
+def test_ranges_stay_apart_when_the_pool_of_ids_is_changed(box):
+    """Two pools that share a range, which is the second of one and the only one of the other."""
+    configs = []
+    for pool in ("655360000-655425535", "655294464-655425535"):
+        configs.append(box.directory / f"config-{pool}.json")
+        configs[-1].write_text(json.dumps({"id_pool": pool}))
+    old, new = configs
+    box.ok("--config", old, "run", "-d", box.image, "before", *SLEEP)
+    box.ok("--config", new, "run", "-d", box.image, "after", *SLEEP)
+    assert (first_id(box, "before"), first_id(box, "after")) == (655360000, 655294464)
+    assert "all are taken" in box.fails("--config", new, "run", "-d", box.image, "third", *SLEEP, status=125)
+    kill_keeper(box, "before")
+    box.ok("--config", new, "ps")
+    box.ok("--config", new, "run", "-d", box.image, "third", *SLEEP)
+    assert (first_id(box, "after"), first_id(box, "third")) == (655294464, 655360000)
+    for name in ("after", "third"):
+        box.ok("stop", "-t", "0", name)
+    nothing_remains(box)
+
+
+def test_ranges_that_lie_across_each_other_are_not_used_at_once(box):
+    configs = []
+    for pool in ("655360000-655425535", "655392768-655523839"):
+        configs.append(box.directory / f"config-{pool}.json")
+        configs[-1].write_text(json.dumps({"id_pool": pool}))
+    box.ok("--config", configs[0], "run", "-d", box.image, "before", *SLEEP)
+    box.ok("--config", configs[1], "run", "-d", box.image, "after", *SLEEP)
+    assert first_id(box, "after") == 655392768 + 65536
 
 
 # ---- run in the foreground
