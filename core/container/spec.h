@@ -81,8 +81,9 @@ struct Status {
   uint64_t pid_start = 0; // its start time in clock ticks, so that a reused pid is not taken for it
   pid_t keeper = 0;
   uint64_t keeper_start = 0;
-  uint32_t first_id = 0; // first host uid and gid of its range, 0 without a user namespace
-  int exit_code = 0;     // as a shell shows it: 128+N for signal N
+  uint32_t first_id = 0;     // first host uid and gid of its range, 0 without a user namespace
+  int exit_code = 0;         // as a shell shows it: 128+N for signal N
+  bool exit_unknown = false; // it has ended and nobody saw how: exit_code says nothing
   bool oom_killed = false;
   std::string why; // in words, where the code does not say it: "host restarted", "keeper was killed"
   int64_t started_ns = 0;

@@ -95,6 +95,7 @@ void fields(const Status*, Visit visit)
   visit("keeper_start", &Status::keeper_start);
   visit("first_id", &Status::first_id);
   visit("exit_code", &Status::exit_code);
+  visit("exit_unknown", &Status::exit_unknown);
   visit("oom_killed", &Status::oom_killed);
   visit("why", &Status::why);
   visit("started_ns", &Status::started_ns);

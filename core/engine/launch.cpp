@@ -10,6 +10,7 @@
 #include "core/store/journal.h"
 
 #include <cerrno>
+#include <csignal>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -71,6 +72,7 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   status.keeper_start = kernel::start_time(status.keeper).value_or(0);
   status.first_id = first_id;
   status.started_ns = started.started_ns;
+  containers.keep_place_for_end(spec.id, status);
   undo.push("record that it does not run", [&] { containers.save_status(spec.id, container.status); });
   containers.save_status(spec.id, status);
   append(root, {.time_ns = started.started_ns, .id = spec.id, .name = spec.name, .verb = "start", .outcome = "done"});
@@ -89,6 +91,56 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
                        .on_exit = [&context, id = spec.id](const ExitStatus& exit) { finish(context, id, exit, {}); }};
 }
 
+namespace {
+
+// Lost, history is lost; what happens goes on.
+void note(const Context& context, const JournalEntry& entry)
+{
+  try {
+    append(context.root, entry);
+  } catch (const Error& error) {
+    context.trace.notice(error.sentence());
+  }
+}
+
+// "exit 137: out of memory": for the journal.
+std::string told(const Status& status)
+{
+  std::string text = status.exit_unknown ? "exit unknown" : fmt::format("exit {}", status.exit_code);
+  if (!status.why.empty()) text += ": " + status.why;
+  return text;
+}
+
+// How it ended, by its keeper, who saw it.
+Status ended(const Context& context, const Container& container, const ExitStatus& exit)
+{
+  Status status = container.status;
+  status.state = State::exited;
+  status.finished_ns = realtime_ns();
+  status.exit_code = exit.shell();
+  status.oom_killed = kernel::oom_kills(context.root.id(), container.spec.id) > 0;
+  if (status.oom_killed && status.exit_code == 137) status.why = "out of memory";
+  return status;
+}
+
+// How it ended, by somebody who finds it without its keeper. Nothing was written down: then its keeper was killed, and
+// PID 1 with it (PDEATHSIG), unless that was on another boot or by a keeper that could not write.
+Status ended_unseen(const Context& context, const Container& container, const std::optional<Status>& found,
+                    const std::string& why)
+{
+  if (found && found->state == State::exited) return *found;
+  Status status = container.status;
+  status.state = State::exited;
+  status.finished_ns = realtime_ns();
+  status.exit_code = 128 + SIGKILL;
+  status.exit_unknown = !found || status.boot_id != kernel::boot_id();
+  status.oom_killed = kernel::oom_kills(context.root.id(), container.spec.id) > 0;
+  status.why = why;
+  return status;
+}
+
+} // namespace
+
 Status finish(const Context& context, const std::string& id, const std::optional<ExitStatus>& exit,
               const std::string& why)
 {
@@ -100,26 +152,23 @@ Status finish(const Context& context, const std::string& id, const std::optional
   Step step{trace, fmt::format("finish '{}'", container->spec.name), "its group, its range of ids, its run directory"};
   Status status = container->status;
   const uint32_t first_id = status.first_id;
-  const bool ended = status.state == State::running || status.state == State::paused || exit;
-  if (ended) {
-    status.oom_killed = kernel::oom_kills(root.id(), id) > 0;
-    status.state = State::exited;
-    status.exit_code = exit ? exit->shell() : 137;
-    status.why = !why.empty() ? why : status.oom_killed && status.exit_code == 137 ? "out of memory" : "";
-    status.finished_ns = realtime_ns();
-  }
-  tear_down(root, id, first_id);
+  const bool was_active = status.state == State::running || status.state == State::paused;
+  const auto found = exit ? std::nullopt : containers.find_end(id);
+  const bool is_news = (was_active || exit) && !(found && found->state == State::exited);
+  if (exit)
+    status = ended(context, *container, *exit);
+  else if (was_active)
+    status = ended_unseen(context, *container, found, why);
   status.pid = 0;
   status.pid_start = 0;
   status.keeper = 0;
   status.keeper_start = 0;
   status.first_id = 0;
-  if (ended)
-    append(root, {.time_ns = realtime_ns(),
-                  .id = id,
-                  .name = container->spec.name,
-                  .verb = "exit",
-                  .outcome = fmt::format("exit {}{}{}", status.exit_code, status.why.empty() ? "" : ": ", status.why)});
+  if (was_active || exit) containers.record_end(id, status); // first of all, for we may be killed at any moment
+  tear_down(root, id, first_id);
+  if (is_news)
+    note(context,
+         {.time_ns = realtime_ns(), .id = id, .name = container->spec.name, .verb = "exit", .outcome = told(status)});
   if (container->spec.auto_remove) {
     kernel::remove_tree(trace, root.run(), "c/" + id);
     containers.remove(id, container->spec.name);

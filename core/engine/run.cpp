@@ -129,8 +129,8 @@ std::optional<int> exit_in_journal(const Context& context, const std::string& id
   for (const auto& entry : last_entries(context.root, 4096)) {
     if (entry.id != id || entry.verb != "exit" || !entry.outcome.starts_with("exit ")) continue;
     int value = 0;
-    std::from_chars(entry.outcome.data() + 5, entry.outcome.data() + entry.outcome.size(), value);
-    code = value;
+    const auto parsed = std::from_chars(entry.outcome.data() + 5, entry.outcome.data() + entry.outcome.size(), value);
+    code = parsed.ec == std::errc{} ? std::optional{value} : std::nullopt; // "exit unknown: host restarted"
   }
   return code;
 }
@@ -148,6 +148,8 @@ int wait(Context& context, const std::string& id)
   await_end(context, container.status.keeper, container.status.keeper_start);
   if (containers.find(id)) {
     const Container now = settle(context, id);
+    if (now.status.exit_unknown)
+      throw Error{fmt::format("'{}' has ended, and nobody saw how: {}", container.spec.name, now.status.why)};
     if (containers.find(id)) return now.status.exit_code;
   }
   if (const auto code = exit_in_journal(context, id)) return *code;

@@ -64,7 +64,7 @@ Json ps_object(const Container& container)
           {"image", spec.image},
           {"state", state_name(status.state)},
           {"pid", up ? status.pid : 0},
-          {"exit_code", status.exit_code},
+          {"exit_code", status.exit_unknown ? Json() : Json(status.exit_code)},
           {"oom_killed", status.oom_killed},
           {"created", time_or_null(spec.created_ns)},
           {"started", time_or_null(status.started_ns)},

@@ -176,6 +176,52 @@ void Containers::save_status(const std::string& id, const Status& status) const
   write_file(root_.trace(), root_.dir(), directory_of(id) + "/status.json", to_json(status));
 }
 
+namespace {
+
+constexpr size_t place_size = 4096;
+
+std::string end_path(const std::string& id) { return "c/" + id + "/end"; }
+
+// Always all of the place, so that it is there on the disk or in memory, and nothing of an older text stays.
+std::string filling_the_place(std::string text)
+{
+  if (text.size() > place_size) throw Error{"write down the end of a container", EFBIG};
+  text.resize(place_size, ' ');
+  return text;
+}
+
+} // namespace
+
+void Containers::keep_place_for_end(const std::string& id, const Status& running) const
+{
+  write_file(root_.trace(), root_.run(), end_path(id), filling_the_place(to_json(running)));
+}
+
+void Containers::record_end(const std::string& id, const Status& ended) const
+{
+  if (!exists(root_.run(), end_path(id))) return;
+  try {
+    write_value(root_.trace(), root_.run(), end_path(id), filling_the_place(to_json(ended)));
+  } catch (const Error&) {
+    try {
+      remove_file(root_.trace(), root_.run(), end_path(id));
+    } catch (const Error& error) {
+      root_.trace().notice(error.sentence());
+    }
+  }
+}
+
+std::optional<Status> Containers::find_end(const std::string& id) const
+{
+  const auto text = find_content(root_.run(), end_path(id), place_size);
+  if (!text) return std::nullopt;
+  try {
+    return status_from_json(*text);
+  } catch (const Error&) { // half-written
+    return std::nullopt;
+  }
+}
+
 void Containers::rename(const std::string& id, const std::string& from, const std::string& to) const
 {
   check_name(to);

@@ -33,6 +33,16 @@ public:
   void create(const Spec& spec) const;
   void save_spec(const Spec& spec) const;
   void save_status(const std::string& id, const Status& status) const;
+
+  // The end of a container is written down twice: into the place that is kept for it in its run directory while it
+  // runs, which needs no room on any disk, and then into the status.
+  // Keeps the place, which says "running" until then. Throws Error.
+  void keep_place_for_end(const std::string& id, const Status& running) const;
+  // Never fails: where it cannot be written after all, the place goes, so that it does not say something false.
+  void record_end(const std::string& id, const Status& ended) const;
+  // What the place says; none where there is none.
+  std::optional<Status> find_end(const std::string& id) const;
+
   void rename(const std::string& id, const std::string& from, const std::string& to) const;
   // Gives the name back and removes the directory. Gone already is success.
   void remove(const std::string& id, const std::string& name) const;

@@ -13,7 +13,7 @@
 //   root/tmp/              what is being made; removed when nobody holds its lock
 //   root/run               symlink to the runtime directory in use
 //   run/journal            one JSON line a life-cycle fact
-//   run/c/<id>/            keeper.sock, sessions/, files bound into the container
+//   run/c/<id>/            keeper.sock, sessions/, end (kept for how it ends), files bound into the container
 //   run/root               symlink to the root's id: whose runtime directory this is; made last
 //   run/ids/<first id>     symlink to a container id: this range of user ids is taken
 #pragma once

@@ -288,8 +288,10 @@ def test_container_of_another_boot_has_exited(box):
     status.update(state="running", boot_id="00000000-0000-4000-8000-000000000000", pid=os.getpid(), keeper=os.getpid())
     file.write_text(json.dumps(status))
     web = row(box, "web")
-    assert (web["state"], web["pid"]) == ("exited", 0)
+    assert (web["state"], web["pid"], web["exit_code"]) == ("exited", 0, None)
     assert "host restarted" in json.dumps(truth(box, "web"))
+    assert "exited unknown (host restarted)" in box.ok("ps", "-a")
+    assert "nobody saw how: host restarted" in box.fails("wait", "web", status=125)
     box.ok("start", "web")
     assert box.state("web") == "running"
 

@@ -198,13 +198,17 @@ def test_read_only_place_for_a_new_state_directory(conductor):
         subprocess.run(["umount", place], check=True)
 
 
-@pytest.fixture
-def small(conductor):
-    """A root on a file system of 16 MiB, with an image; fill() takes the rest of it, free() gives it back."""
-    conductor.root.mkdir(mode=0o700)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", conductor.root], check=True)
+@pytest.fixture(params=["root", "all"])
+def small(conductor, request):
+    """A root on a file system of 16 MiB, alone or with the runtime directory, and an image; fill() takes the rest of it,
+    free() gives it back."""
+    place = conductor.root if request.param == "root" else conductor.directory / "small"
+    place.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", place], check=True)
+    if request.param == "all":
+        conductor.root, conductor.run_directory = place / "root", place / "run"
     conductor.image = conductor.busybox_image()
-    filler = conductor.root / "filler"
+    filler = place / "filler"
 
     def fill():
         with open(filler, "wb", buffering=0) as file:
@@ -221,7 +225,7 @@ def small(conductor):
         filler.unlink()
     conductor.remove_containers()
     conductor.id()
-    subprocess.run(["umount", "-l", conductor.root], check=True)
+    subprocess.run(["umount", "-l", place], check=True)
 
 
 def test_full_state_directory(small):
@@ -260,8 +264,11 @@ def test_container_ends_by_itself_on_a_full_disk(small):
     small.fill()
     assert small.run("attach", "web", input="go\n").returncode == 3
     small.wait_for_state("web", "exited")
+    assert small.json("ps", "-a")[0]["exit_code"] == 3
+    assert small.run("wait", "web").returncode == 3
     small.free()
-    assert small.state("web") == "exited"
+    assert (small.state("web"), small.json("ps", "-a")[0]["exit_code"]) == ("exited", 3)
+    assert [e["outcome"] for e in small.json("events") if e["verb"] == "exit"] == ["exit 3"]
     small.ok("start", "web")
 
 

@@ -28,7 +28,7 @@ std::string state_text(const Container& container, int64_t now_ns)
   case State::paused: return "paused, up " + since(status.started_ns);
   case State::exited: break;
   }
-  std::string text = fmt::format("exited {}", status.exit_code);
+  std::string text = status.exit_unknown ? "exited unknown" : fmt::format("exited {}", status.exit_code);
   const std::string why = status.oom_killed ? "out of memory" : status.why;
   if (!why.empty()) text += " (" + why + ")";
   return status.finished_ns == 0 ? text : text + " " + since(status.finished_ns) + " ago";

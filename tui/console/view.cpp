@@ -122,8 +122,9 @@ std::string reason_text(const ContainerPicture& container, std::int64_t now_ns)
   const Status& status = container.status();
   if (container.state == State::created) return "never started";
   if (container.state != State::exited) return {};
-  std::string text = status.oom_killed && status.exit_code == 137 ? "exit 137: out of memory"
-                                                                  : fmt::format("exit {}", status.exit_code);
+  std::string text = status.exit_unknown                            ? "exit unknown"
+                     : status.oom_killed && status.exit_code == 137 ? "exit 137: out of memory"
+                                                                    : fmt::format("exit {}", status.exit_code);
   if (!container.why.empty()) text += ": " + container.why;
   if (status.finished_ns > 0)
     text += ", " + ago_text(static_cast<std::uint64_t>(seconds_since(status.finished_ns, now_ns)));
