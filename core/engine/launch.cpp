@@ -103,12 +103,24 @@ void note(const Context& context, const JournalEntry& entry)
   }
 }
 
-// "exit 137: out of memory": for the journal.
+// "exit 137: out of memory": for the journal, and for whoever waited in the foreground.
 std::string told(const Status& status)
 {
   std::string text = status.exit_unknown ? "exit unknown" : fmt::format("exit {}", status.exit_code);
   if (!status.why.empty()) text += ": " + status.why;
   return text;
+}
+
+// Only the keeper hears how PID 1 ended, and only at a `run` in the foreground somebody hears this.
+void tell_out_of_memory(const Context& context, const Container& container, const Status& status)
+{
+  std::string names;
+  for (const auto& name : kernel::oom_victims(context.root.id(), container.spec.id))
+    names += (names.empty() ? "'" : ", '") + visible(name) + "'";
+  std::string text = told(status);
+  if (status.why.empty()) text += ": out of memory";
+  if (!names.empty()) text += fmt::format(" ({} killed)", names);
+  context.trace.notice(fmt::format("'{}': {}", container.spec.name, text));
 }
 
 // How it ended, by its keeper, who saw it.
@@ -165,6 +177,7 @@ Status finish(const Context& context, const std::string& id, const std::optional
   status.keeper_start = 0;
   status.first_id = 0;
   if (was_active || exit) containers.record_end(id, status); // first of all, for we may be killed at any moment
+  if (exit && status.oom_killed) tell_out_of_memory(context, *container, status);
   tear_down(root, id, first_id);
   if (is_news)
     note(context,

@@ -333,6 +333,48 @@ uint64_t oom_kills(std::string_view root_id, std::string_view leaf)
   return count;
 }
 
+namespace {
+
+// "...;oom-kill:constraint=CONSTRAINT_MEMCG,...,task_memcg=/conductor/R/C,task=dd,pid=1,uid=0": the name of the
+// process, where it was in this group (dump_oom_victim() in Linux).
+std::string victim_in(std::string_view record, std::string_view group)
+{
+  constexpr std::string_view group_key = ",task_memcg=", name_key = ",task=", next_key = ",pid=";
+  const size_t at = record.find(group_key);
+  if (record.find(";oom-kill:") == std::string_view::npos || at == std::string_view::npos) return {};
+  record.remove_prefix(at + group_key.size());
+  const size_t name = record.find(name_key);
+  const size_t end = record.rfind(next_key);
+  if (name == std::string_view::npos || end == std::string_view::npos || end < name + name_key.size()) return {};
+  if (!record.substr(0, name).ends_with(group)) return {};
+  return std::string{record.substr(name + name_key.size(), end - name - name_key.size())};
+}
+
+} // namespace
+
+std::vector<std::string> oom_victims(std::string_view root_id, std::string_view leaf)
+{
+  const uint64_t kills = oom_kills(root_id, leaf);
+  const Fd log{::open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
+  const std::string group = "/" + cgroup_path(root_id, leaf);
+  std::vector<std::string> victims;
+  std::array<char, 8192> record; // NOLINT: filled by read(2)
+  while (log) {
+    // A record at a time; EPIPE when some were overwritten before we came to them.
+    const ssize_t got = ::read(log.get(), record.data(), record.size());
+    if (got < 0 && (errno == EPIPE || errno == EINTR)) continue;
+    if (got <= 0) break;
+    if (auto name = victim_in({record.data(), static_cast<size_t>(got)}, group); !name.empty())
+      victims.push_back(std::move(name));
+  }
+  // Those of its earlier lives had a group of the same name.
+  if (victims.size() > kills) victims.erase(victims.begin(), victims.end() - static_cast<ptrdiff_t>(kills));
+  std::vector<std::string> once;
+  for (auto& name : victims)
+    if (std::find(once.begin(), once.end(), name) == once.end()) once.push_back(std::move(name));
+  return once;
+}
+
 std::vector<std::string> cgroup_leaves(std::string_view root_id)
 {
   std::set<std::string> leaves;

@@ -86,6 +86,9 @@ std::vector<pid_t> cgroup_members(std::string_view root_id, std::string_view lea
 void remove_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf);
 // How often the kernel killed something in it for lack of memory.
 uint64_t oom_kills(std::string_view root_id, std::string_view leaf);
+// The names of the processes that it killed, oldest first, each once: from the kernel's log (/dev/kmsg), which may not
+// be readable and may have forgotten them. Never fails.
+std::vector<std::string> oom_victims(std::string_view root_id, std::string_view leaf);
 // The leaves of this root that exist, from every hierarchy: what a crash may have left.
 std::vector<std::string> cgroup_leaves(std::string_view root_id);
 // Whether this process lives in a group of this root: a keeper and its children do, a verb does not.

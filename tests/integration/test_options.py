@@ -1,5 +1,6 @@
 """What the options of run do, seen from inside the container and from the host."""
 import os
+import re
 import stat
 
 import pytest
@@ -127,8 +128,24 @@ def test_labels_are_kept_and_found(box):
     assert box.json("ps", "--filter", "label=team=red") == []
 
 
+EATER = "x=$(yes | head -c 100000000)"
+
+
+def told_of_memory(said):
+    """What the line on stderr says of the exit, where it names who was killed as far as the kernel's log is readable."""
+    exit_text, victims = re.search(r"^conductor: '[^']+': (.*): out of memory(.*)$", said, re.M).groups()
+    assert victims == (" ('sh' killed)" if os.access("/dev/kmsg", os.R_OK) else "")
+    return exit_text
+
+
+def test_a_child_that_is_killed_for_memory_is_told_too(box):
+    done = box.run("run", "box", "--rm", "--memory", "16M", "--", "sh", "-c", f"({EATER}); echo $?; exit 0")
+    assert (done.returncode, done.stdout, told_of_memory(done.stderr)) == (0, "137\n", "exit 0")
+
+
 def test_more_memory_than_allowed_ends_the_container_and_says_why(box):
-    box.run("run", "box", "web", "--memory", "16M", "--", "sh", "-c", "x=$(yes | head -c 100000000)")
+    done = box.run("run", "box", "web", "--memory", "16M", "--", "sh", "-c", EATER)
+    assert done.returncode == 137 and told_of_memory(done.stderr) == "exit 137"
     web = box.json("inspect", "web")
     assert (web["state"], web["exit_code"], web["oom_killed"], web["why"]) == ("exited", 137, True, "out of memory")
 
