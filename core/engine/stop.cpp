@@ -3,6 +3,7 @@
 
 #include "core/base/await.h"
 #include "core/base/error.h"
+#include "core/container/start.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/process.h"
 #include "core/kernel/signals.h"
@@ -140,9 +141,36 @@ void kill(Context& context, const std::string& id, int signal)
                         .outcome = kernel::signal_name(signal)});
 }
 
+namespace {
+
+bool is_damaged(const Containers& containers, const std::string& id)
+{
+  try {
+    containers.find(id);
+    return false;
+  } catch (const Error&) {
+    return true;
+  }
+}
+
+// What a container is cannot be read, but all that it may have in the kernel carries its id. Its keeper ends with it.
+void remove_damaged(const Context& context, const std::string& id)
+{
+  const Containers containers{context.root};
+  const std::string name = containers.name_of(id);
+  const Lock lock = lock_container(context, id, name.empty() ? "id:" + id : name);
+  Step step{context.trace, fmt::format("give '{}' up", name), "its processes, its group, its range of ids"};
+  tear_down(context.root, id, 0);
+  step.done();
+  remove_locked(context, {.spec = {.id = id, .name = name}, .status = {}});
+}
+
+} // namespace
+
 void remove(Context& context, const std::string& id, bool force)
 {
   const Containers containers{context.root};
+  if (force && is_damaged(containers, id)) return remove_damaged(context, id);
   const Container container = settle(context, id);
   if (is_active(container)) {
     if (!force) throw in_the_way(container);

@@ -115,24 +115,36 @@ std::optional<std::string> Containers::find_name(const std::string& name) const
   return id;
 }
 
+std::string Containers::name_of(const std::string& id) const
+{
+  for (std::string& name : list_directory(root_.dir(), "containers/name"))
+    if (linked_id(root_.dir(), name) == id) return std::move(name);
+  return {};
+}
+
 std::optional<Container> Containers::find(const std::string& id) const
 {
   if (!is_id(id)) return std::nullopt;
   const std::string directory = directory_of(id);
-  const auto spec = find_content(root_.dir(), directory + "/spec.json", file_limit);
-  if (!spec) return std::nullopt;
-  const auto status = find_content(root_.dir(), directory + "/status.json", file_limit);
   std::string file = "spec.json";
   try {
+    auto spec = find_content(root_.dir(), directory + "/" + file, file_limit);
+    if (!spec) {
+      // It comes and goes with its directory at one stroke; where that is, we may have looked a moment too early.
+      if (!exists(root_.dir(), directory)) return std::nullopt;
+      spec = find_content(root_.dir(), directory + "/" + file, file_limit);
+      if (!spec && !exists(root_.dir(), directory)) return std::nullopt;
+      if (!spec) throw Error{"there is no such file"};
+    }
     Container container{spec_from_json(*spec), {}};
     if (container.spec.id != id) throw Error{"field 'id' is another container's"};
     file = "status.json";
-    if (status) container.status = status_from_json(*status);
+    if (const auto status = find_content(root_.dir(), directory + "/" + file, file_limit))
+      container.status = status_from_json(*status);
     return container;
   } catch (const Error& error) {
-    const std::string place = root_.path() + "/" + directory;
-    throw error.within("cannot read '" + place + "/" + file + "'")
-        .with_hint("mend the file, or give the container up: move '" + place + "' away");
+    throw error.within("cannot read '" + root_.path() + "/" + directory + "/" + file + "'")
+        .with_hint("mend the file, or give the container up: conductor rm -f id:" + id.substr(0, 12));
   }
 }
 

@@ -25,6 +25,8 @@ public:
   // NAME or id:HEX (8 digits or more) -> id. Throws Error with the nearest name as hint.
   std::string resolve(std::string_view name) const;
   std::optional<std::string> find_name(const std::string& name) const;
+  // The name that leads to it; "" when none does. Reads nothing of the container itself.
+  std::string name_of(const std::string& id) const;
   // None when there is none; Error naming the file when it is damaged.
   std::optional<Container> find(const std::string& id) const;
   Container load(const std::string& id) const;

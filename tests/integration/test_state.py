@@ -132,6 +132,44 @@ def test_damaged_container_is_named_and_hides_no_other(box, file, damage):
     box.ok("rm", "bad")
 
 
+DAMAGES = [("spec.json", "{"), ("spec.json", None), ("status.json", "not json"), ("status.json", "directory")]
+
+
+@pytest.mark.parametrize("file,damage", DAMAGES, ids=ascii)
+@pytest.mark.parametrize("how", ["run", "exited"])
+def test_damaged_container_is_removed_by_force(box, how, file, damage):
+    """With all that it has in the kernel; other verbs name the file and how to give the container up."""
+    box.ok("create", box.image, "good")
+    box.ok("run", "-d", box.image, "bad", *SLEEP)
+    bad = next(c for c in box.json("ps") if c["name"] == "bad")
+    if how == "exited":
+        box.ok("stop", "--keep", "-t", "0", "bad")
+    path = box.root / "containers/id" / bad["id"] / file
+    path.unlink()
+    if damage == "directory":
+        path.mkdir()
+    elif damage is not None:
+        path.write_text(damage)
+    for verb in ("start", "stop", "exec", "inspect", "wait", "rm"):
+        message = box.run(verb, "bad").stderr
+        assert f"cannot read '{path}'" in message and f"conductor rm -f id:{bad['id'][:12]}" in message, (verb, message)
+    assert box.ok("ps", "-aq") == "good\n"
+    box.ok("rm", "-f", "bad")
+    assert "no container named 'bad'" in box.fails("rm", "-f", "bad")
+    assert [line for line in box.leftovers() if bad["id"] in line] == []
+    wait_until(lambda: not os.path.exists(f"/proc/{bad['pid']}"), 10, "its process is gone")
+    assert os.listdir(box.run_directory / "ids") == []
+    box.ok("create", box.image, "bad")
+
+
+def test_damaged_container_is_removed_by_its_id(box):
+    box.ok("create", box.image, "bad")
+    path = container_file(box, "bad", "spec.json")
+    path.write_text("")
+    box.ok("rm", "-f", f"id:{path.parent.name[:8]}")
+    assert os.listdir(box.root / "containers/id") == os.listdir(box.root / "containers/name") == []
+
+
 def test_name_that_points_at_nothing_can_be_taken(box):
     (box.root / "containers/name/web").symlink_to("../id/" + "0" * 32)
     assert "no container named 'web'" in box.fails("rm", "web")
