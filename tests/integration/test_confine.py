@@ -101,6 +101,30 @@ def test_a_profile_file_decides(box):
     assert "No space left" in shell(box, "mkdir /x 2>&1; true", options=["--seccomp", profile])
 
 
+def forbid(profile, call):
+    profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls":'
+                       f' [{{"names": ["{call}", "{call}at"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}}]}}')
+
+
+def test_a_profile_counts_by_what_is_in_it_and_not_by_its_name(box):
+    """Written anew under the same name, even of the same size and time, it is another profile at the next start."""
+    profile = box.directory / "profile.json"
+    tell = "mkdir /x 2>/dev/null || echo no mkdir; mknod /p p 2>/dev/null || echo no mknod"
+    forbid(profile, "mkdir")
+    before = profile.stat()
+    assert shell(box, tell, options=["--seccomp", profile]) == "no mkdir\n"
+    forbid(profile, "mknod")
+    os.utime(profile, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert profile.stat().st_size == before.st_size
+    assert shell(box, tell, options=["--seccomp", profile]) == "no mknod\n"
+
+
+def test_a_profile_beside_us_is_found_by_later_verbs_elsewhere(box):
+    forbid(box.directory / "profile.json", "mkdir")
+    box.ok("run", "box", "one", "-d", "--seccomp", "profile.json", "--", "sleep", "1000", cwd=box.directory)
+    assert "No space left" in box.run("exec", "one", "--", "mkdir", "/x", cwd="/").stderr
+
+
 def test_masked_paths_of_proc_are_empty(box):
     # "yes" for each that is there and gives nothing away.
     script = "; ".join(f'if [ -d /proc/{p} ]; then echo {p} $(ls -A /proc/{p} | wc -l);'

@@ -118,6 +118,17 @@ std::pair<std::string, std::string> parse_pair(std::string_view text, std::strin
   return {std::string{text.substr(0, equals)}, std::string{text.substr(equals + 1)}};
 }
 
+std::string absolute_path(std::string_view text, std::string_view option)
+{
+  if (text.starts_with('/')) return std::string{text};
+  char* here = ::get_current_dir_name();
+  if (here == nullptr)
+    throw Error{"find the working directory for " + std::string{option} + " " + visible(text), errno};
+  std::string path = std::string{here} + "/" + std::string{text};
+  std::free(here);
+  return path;
+}
+
 Volume parse_volume(std::string_view text)
 {
   constexpr std::string_view right = "--volume /srv/data:/data or /srv/data:/data:ro";
@@ -131,12 +142,7 @@ Volume parse_volume(std::string_view text)
   volume.source = rest.substr(0, colon);
   volume.target = rest.substr(colon + 1);
   if (!volume.target.starts_with('/')) refuse("--volume", text, right);
-  if (!volume.source.starts_with('/')) {
-    char* here = ::get_current_dir_name();
-    if (here == nullptr) throw Error{"find the working directory for --volume " + visible(text), errno};
-    volume.source = std::string{here} + "/" + volume.source;
-    std::free(here);
-  }
+  volume.source = absolute_path(volume.source, "--volume");
   return volume;
 }
 

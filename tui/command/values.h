@@ -25,6 +25,8 @@ int parse_signal(std::string_view text, std::string_view option);
 std::string signal_name(int number);
 // "K=V"; the key must not be empty.
 std::pair<std::string, std::string> parse_pair(std::string_view text, std::string_view option);
+// A path of the host; a relative one is taken from the working directory.
+std::string absolute_path(std::string_view text, std::string_view option);
 // "SRC:DST[:ro|:rw]"; a relative source is taken from the working directory.
 Volume parse_volume(std::string_view text);
 // "nofile=1024:4096", "nofile=1024"; "unlimited" and -1 mean that.

@@ -74,6 +74,8 @@ CreateRequest create_request(const Invocation& invocation)
   wish.cap_add = given.values("cap-add");
   wish.cap_drop = given.values("cap-drop");
   wish.seccomp = invocation.value("seccomp").value_or("");
+  // Read again at each start, which may happen in another directory.
+  if (!wish.seccomp.empty() && wish.seccomp != "unconfined") wish.seccomp = absolute_path(wish.seccomp, "--seccomp");
   wish.read_only = given.has("read-only");
   wish.allow_new_privileges = given.has("allow-new-privileges");
   wish.auto_remove = given.has("rm");
