@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support.screen import Screen
 from support.waiting import wait_until
 
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]
@@ -117,6 +118,7 @@ def test_completion_scripts(conductor, shell):
 
 @pytest.mark.parametrize("words, expected", [
     (["sto"], "stop"), (["run", "--mem"], "--memory"), (["--root", "/x", "sto"], "stop"), (["--json", "sto"], "stop"),
+    (["--root", "=", "/x", "sto"], "stop"),
     (["run", "--network", ""], "none host"), (["run", "-m", "1G", "--mem"], "--memory"), (["completion", "z"], "zsh")],
     ids=lambda value: value if isinstance(value, str) else " ".join(value))
 def test_bash_completes(conductor, words, expected):
@@ -124,6 +126,50 @@ def test_bash_completes(conductor, words, expected):
     ask = 'COMP_WORDS=(conductor "$@"); COMP_CWORD=$#; _conductor; echo "${COMPREPLY[@]}"'
     done = subprocess.run(["bash", "-c", script + "\n" + ask, "bash", *words], text=True, capture_output=True, check=True)
     assert done.stdout.strip() == expected
+
+
+@pytest.fixture
+def shell_environment(conductor):
+    """Where `conductor` is the one under test, and nothing of the user's own shells is read."""
+    return {**conductor.environment, "PATH": f"{conductor.program.parent}:{os.environ['PATH']}", "PS1": "$ ",
+            "HOME": str(conductor.directory), "ZDOTDIR": str(conductor.directory)}
+
+
+COMPLETIONS = [("sto", "stop"), ("--json sto", "stop"), ("--root /x sto", "stop"), ("--root=/x sto", "stop"),
+               ("--root /x ps --fil", "--filter"), ("run --mem", "--memory")]
+
+
+@pytest.mark.parametrize("typed,expected", COMPLETIONS)
+def test_zsh_completes(conductor, shell_environment, typed, expected):
+    screen = Screen(["zsh", "-f"], environment=shell_environment)
+    conductor.screens.append(screen)
+    screen.send("autoload -U compinit && compinit -D -u && source <(conductor completion zsh) && echo rea''dy\r")
+    screen.wait_for(lambda: "ready" in screen.lines)
+    screen.send(f"conductor {typed}\t")
+    screen.wait_for(lambda: any(re.search(rf" {expected}=?$", line) for line in screen.lines))
+
+
+@pytest.mark.parametrize("typed,expected", COMPLETIONS)
+def test_fish_completes(conductor, shell_environment, typed, expected):
+    script = conductor.directory / "completion.fish"
+    script.write_text(conductor.ok("completion", "fish"))
+    done = subprocess.run(["fish", "--no-config", "-c", f"source {script}; complete -C 'conductor {typed}'"], text=True,
+                          capture_output=True, check=True, env=shell_environment, timeout=30)
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == [expected], done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_names_are_those_of_the_root_that_was_typed(box, shell_environment, shell):
+    box.ok("create", box.image, "webserver")
+    screen = Screen({"bash": ["bash", "--norc", "--noprofile"], "zsh": ["zsh", "-f"], "fish": ["fish", "--no-config"]}[shell],
+                    columns=200, environment=shell_environment)
+    box.screens.append(screen)
+    begin = {"bash": "source <(conductor completion bash)", "fish": "conductor completion fish | source",
+             "zsh": "autoload -U compinit && compinit -D -u && source <(conductor completion zsh)"}[shell]
+    screen.send(f"{begin}; echo rea''dy\r")
+    screen.wait_for(lambda: "ready" in screen.lines)
+    screen.send(f"conductor --root {box.root} --run {box.run_directory} rm web\t")
+    screen.wait_for(lambda: any(line.endswith(" rm webserver") for line in screen.lines))
 
 
 def test_manual_page_is_clean_roff(conductor):

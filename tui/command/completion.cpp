@@ -9,14 +9,24 @@
 namespace conductor::command {
 namespace {
 
-// What to run for the names of a verb.
+// What to ask conductor for the names of a verb.
 std::string_view source_of(std::string_view kind)
 {
-  if (kind == "container") return "conductor ps -aq";
-  if (kind == "running") return "conductor ps -q";
-  if (kind == "stopped") return "conductor ps -aq --filter state=exited --filter state=created";
-  if (kind == "image") return "conductor images -q";
+  if (kind == "container") return "ps -aq";
+  if (kind == "running") return "ps -q";
+  if (kind == "stopped") return "ps -aq --filter state=exited --filter state=created";
+  if (kind == "image") return "images -q";
   return {};
+}
+
+// The global options that decide whose names these are: what was typed of them is asked with.
+constexpr std::string_view places[] = {"root", "run", "config"};
+
+std::string place_words(std::string_view separator)
+{
+  std::string text;
+  for (const std::string_view place : places) text += fmt::format("{}--{}", text.empty() ? "" : separator, place);
+  return text;
 }
 
 std::string words_of(std::string_view kind)
@@ -86,13 +96,19 @@ std::string bash_script()
 {
   std::string text = "# conductor completion for bash: source <(conductor completion bash)\n"
                      "_conductor()\n{\n"
-                     "  local word=${COMP_WORDS[COMP_CWORD]} verb= i\n"
+                     "  local word=${COMP_WORDS[COMP_CWORD]} verb= i option globals=()\n"
                      "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
                      "    case ${COMP_WORDS[i]} in\n"
                      "      --) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
                      "      " +
                      value_patterns(global_options(), "") +
-                     ") ((++i < COMP_CWORD)) || { COMPREPLY=($(compgen -f -- \"$word\")); return; } ;;\n"
+                     ")\n"
+                     "        option=${COMP_WORDS[i]}\n"
+                     "        [[ ${COMP_WORDS[i + 1]} != = ]] || ((++i))\n"
+                     "        ((++i < COMP_CWORD)) || { COMPREPLY=($(compgen -f -- \"$word\")); return; }\n"
+                     "        case $option in " +
+                     place_words("|") +
+                     ") globals+=(\"$option\" \"${COMP_WORDS[i]}\") ;; esac ;;\n"
                      "      -*) ;;\n"
                      "      *) [[ -n $verb ]] || verb=${COMP_WORDS[i]} ;;\n"
                      "    esac\n  done\n"
@@ -103,8 +119,8 @@ std::string bash_script()
   text += fmt::format("    '') names='{}' ;;\n", words_of("verb"));
   for (const Verb& verb : verbs()) {
     const std::string_view source = source_of(verb.completes);
-    const std::string names =
-        source.empty() ? fmt::format("'{}'", words_of(verb.completes)) : fmt::format("$({} 2>/dev/null)", source);
+    const std::string names = source.empty() ? fmt::format("'{}'", words_of(verb.completes))
+                                             : fmt::format("$(conductor \"${{globals[@]}}\" {} 2>/dev/null)", source);
     text += fmt::format("    {}) names={} options='{}' ;;\n", verb.name, names, option_words(verb.options));
   }
   text += fmt::format("  esac\n  [[ $word == -* ]] && names=\"$options{}\"\n", option_words(global_options()));
@@ -133,7 +149,9 @@ std::string zsh_options(std::span<const Option> options)
   std::string text;
   for (const Option& option : options) {
     if (option.hidden) continue;
-    const std::string value = option.value.empty() ? "" : fmt::format(":{}:_files", zsh_text(option.value));
+    const std::string value =
+        option.value.empty() ? ""
+                             : fmt::format("{}{}:_files", option.value_optional ? "::" : ":", zsh_text(option.value));
     const std::string_view star = option.repeatable ? "*" : "";
     if (option.letter != 0)
       text += fmt::format(" \\\n      '{}-{}[{}]{}'", star, option.letter, zsh_text(option.help), value);
@@ -146,14 +164,22 @@ std::string zsh_options(std::span<const Option> options)
 std::string zsh_script()
 {
   std::string text = "#compdef conductor\n# conductor completion for zsh: source <(conductor completion zsh)\n"
-                     "_conductor()\n{\n  local -a verbs\n  verbs=(\n";
+                     "_conductor()\n{\n  local curcontext=$curcontext state line option\n  typeset -A opt_args\n"
+                     "  local -a verbs globals\n  verbs=(\n";
   for (const Verb& verb : verbs()) text += fmt::format("    '{}:{}'\n", verb.name, zsh_text(verb.help));
-  text += "  )\n  if ((CURRENT == 2)); then _describe verb verbs; return; fi\n"
-          "  local verb=$words[2]\n  shift words; ((CURRENT--))\n  case $verb in\n";
+  // Once the verb is there, words holds it and what follows only.
+  text += "  )\n  _arguments -C -S" + zsh_options(global_options()) +
+          " \\\n      '(-)1:verb:->verb' '(-)*::word:->words' && return\n"
+          "  for option in " +
+          place_words(" ") +
+          "; do\n"
+          "    [[ -z ${opt_args[$option]} ]] || globals+=($option ${(Q)opt_args[$option]})\n  done\n"
+          "  if [[ $state == verb ]]; then _describe verb verbs; return; fi\n"
+          "  case $words[1] in\n";
   for (const Verb& verb : verbs()) {
     const std::string_view source = source_of(verb.completes);
     std::string names = "_files";
-    if (!source.empty()) names = fmt::format("compadd -- ${{(f)\"$({} 2>/dev/null)\"}}", source);
+    if (!source.empty()) names = fmt::format("compadd -- ${{(f)\"$(conductor $globals {} 2>/dev/null)\"}}", source);
     if (!words_of(verb.completes).empty()) names = "compadd -- " + words_of(verb.completes);
     text += fmt::format(
         "    {}) _conductor_names() {{ {} }}\n    _arguments -S{}{} \\\n      '*:name:_conductor_names' ;;\n",
@@ -182,18 +208,51 @@ std::string fish_options(std::span<const Option> options, std::string_view condi
   return text;
 }
 
+// The global options that take the next word as their value, as words of a `case`.
+std::string fish_values()
+{
+  std::string text;
+  for (const Option& option : global_options())
+    if (!option.hidden && !option.value.empty() && !option.value_optional) text += fmt::format(" --{}", option.name);
+  return text;
+}
+
+// Who finds the verb, and who asks conductor. fish's own __fish_use_subcommand takes the X of `--root X` for the verb.
+std::string fish_functions()
+{
+  std::string joined;
+  for (const std::string_view place : places) joined += fmt::format(" '--{}=*'", place);
+  return "function __conductor_verb\n"
+         "  set -l words (commandline -opc)\n  set -l value no\n"
+         "  for word in $words[2..]\n"
+         "    if test $value = yes\n      set value no\n      continue\n    end\n"
+         "    switch $word\n      case" +
+         fish_values() +
+         "\n        set value yes\n      case '-*'\n"
+         "      case '*'\n        echo $word\n        return 0\n    end\n  end\n  return 1\nend\n"
+         "function __conductor_needs_verb\n  not __conductor_verb >/dev/null\nend\n"
+         "function __conductor_verb_is\n  contains -- $argv[1] (__conductor_verb)\nend\n"
+         "function __conductor_ask\n"
+         "  set -l words (commandline -opc)\n  set -l globals\n"
+         "  for at in (seq 2 (count $words))\n"
+         "    switch $words[$at]\n      case --\n        break\n      case " +
+         place_words(" ") + "\n        set -a globals $words[$at] $words[(math $at + 1)]\n      case" + joined +
+         "\n        set -a globals $words[$at]\n    end\n  end\n"
+         "  conductor $globals $argv 2>/dev/null\nend\n";
+}
+
 std::string fish_script()
 {
-  std::string text = "# conductor completion for fish: conductor completion fish | source\n";
+  std::string text = "# conductor completion for fish: conductor completion fish | source\n" + fish_functions();
   text += fish_options(global_options(), "");
   for (const Verb& verb : verbs()) {
-    text += fmt::format("complete -c conductor -n __fish_use_subcommand -f -a {} -d '{}'\n", verb.name,
+    text += fmt::format("complete -c conductor -n __conductor_needs_verb -f -a {} -d '{}'\n", verb.name,
                         fish_text(verb.help));
-    const std::string condition = fmt::format(" -n '__fish_seen_subcommand_from {}'", verb.name);
+    const std::string condition = fmt::format(" -n '__conductor_verb_is {}'", verb.name);
     text += fish_options(verb.options, condition);
     const std::string_view source = source_of(verb.completes);
     if (!source.empty())
-      text += fmt::format("complete -c conductor{} -f -a '({} 2>/dev/null)'\n", condition, source);
+      text += fmt::format("complete -c conductor{} -f -a '(__conductor_ask {})'\n", condition, source);
     else if (!words_of(verb.completes).empty())
       text += fmt::format("complete -c conductor{} -f -a '{}'\n", condition, words_of(verb.completes));
   }
