@@ -1,5 +1,6 @@
 """From a build file to an image: what each instruction does, what the image then holds, and what is refused."""
 import os
+import socket
 import stat
 import subprocess
 import threading
@@ -109,6 +110,17 @@ def test_run_has_an_empty_standard_input(conductor):
     build(conductor, "FROM busybox\nRUN cat > /read\nRUN echo after > /after\n")
     assert inside(conductor, "cat", "/read") == ""
     assert inside(conductor, "cat", "/after") == "after\n"
+
+
+@pytest.mark.parametrize("options,step,reached", [([], "RUN", True), (["--network", "host"], "RUN", True),
+                                                  (["--network", "none"], "RUN", False), ([], "RUN --network=none", False)],
+                         ids=["default", "host", "none", "none in the file"])
+def test_run_reaches_the_hosts_abstract_sockets_as_readme_says(conductor, options, step, reached):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("\0conductor-test")
+        listener.listen()
+        build(conductor, f"FROM busybox\n{step} grep -c @conductor-test /proc/net/unix > /seen; true\n", None, *options)
+    assert inside(conductor, "cat", "/seen") == ("1\n" if reached else "0\n")
 
 
 def test_run_is_a_container_of_its_own(conductor):
