@@ -7,6 +7,7 @@
 #include "core/kernel/files.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -42,7 +43,37 @@ bool is_default(const kernel::NodeFacts& facts)
   return facts.mode == 0755 && facts.uid == 0 && facts.gid == 0 && facts.xattrs.empty();
 }
 
+// What a directory looks like in the layers below, where that is not what it looks like by itself.
+std::optional<kernel::NodeFacts> look_below(const Root& root, const std::vector<std::string>& lower,
+                                            const std::string& name)
+{
+  for (size_t at = lower.size(); at-- > 0;) {
+    const Fd layer = kernel::open_directory(root.dir(), Images::diff_path(lower[at]));
+    kernel::BelowFacts below = kernel::directory_facts(layer.get(), name);
+    if (below.found && !is_default(below.facts)) return std::move(below.facts);
+    if (below.found || below.hides) break;
+  }
+  return std::nullopt;
+}
+
 } // namespace
+
+std::optional<std::string> find_layer_on(const Root& root, const std::vector<std::string>& lower,
+                                         const std::string& diff_id)
+{
+  const Images images{root};
+  std::string chained = chained_id(lower, diff_id);
+  if (images.has_layer(chained)) return chained;
+  const auto plain = images.find_layer(diff_id);
+  if (!plain) return std::nullopt;
+  const bool known =
+      std::all_of(lower.begin(), lower.end(), [&](const std::string& id) { return images.has_layer(id); });
+  for (const std::string& name : plain->implied) {
+    // Of layers that are still to come nobody knows; their root nearly always looks as roots do.
+    if (known ? look_below(root, lower, name).has_value() : !name.empty()) return std::nullopt;
+  }
+  return diff_id;
+}
 
 LayerUnpacker::LayerUnpacker(const Root& root, const Workshop& shop, const std::string& name)
     : root_(root), path_(made_directory(root, shop, name)), tree_(root.trace(), root.dir(), path_ + "/diff"),
@@ -119,17 +150,20 @@ bool LayerUnpacker::describe_implied(const std::vector<std::string>& lower)
 {
   bool described = false;
   for (const std::string& name : tree_.implied()) {
-    for (size_t at = lower.size(); at-- > 0;) {
-      const Fd layer = kernel::open_directory(root_.dir(), Images::diff_path(lower[at]));
-      const kernel::BelowFacts below = kernel::directory_facts(layer.get(), name);
-      if (below.found && !is_default(below.facts)) {
-        tree_.describe(name, below.facts);
-        described = true;
-      }
-      if (below.found || below.hides) break;
-    }
+    const auto facts = look_below(root_, lower, name);
+    if (!facts) continue;
+    tree_.describe(name, *facts);
+    described = true;
   }
   return described;
+}
+
+void LayerUnpacker::tell_left_out() const
+{
+  if (devices_ == 0) return;
+  const bool one = devices_ == 1;
+  root_.trace().notice(fmt::format("{} device node{} left out ('{}'{}): containers have a /dev of their own", devices_,
+                                   one ? "" : "s", visible(device_), one ? "" : ", ..."));
 }
 
 Layer LayerUnpacker::finish(const std::vector<std::string>& lower, const LayerFacts& facts)
@@ -144,7 +178,8 @@ Layer LayerUnpacker::finish(const std::vector<std::string>& lower, const LayerFa
               .made_by = facts.made_by,
               .size_bytes = tree_.content_bytes(),
               .created_ns = realtime_ns(),
-              .packed = facts.packed};
+              .packed = facts.packed,
+              .implied = {tree_.implied().begin(), tree_.implied().end()}};
   if (describe_implied(lower)) layer.id = chained_id(lower, diff_id_);
   const Images images{root_};
   images.commit_layer(path_, layer);

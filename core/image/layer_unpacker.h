@@ -2,7 +2,7 @@
 //
 //     LayerUnpacker unpacker{root, shop, "layer-3"};
 //     unpacker.feed(bytes) ...           as they come, in order, from any one thread at a time
-//     unpacker.end()                     the archive is whole; what its digest is
+//     unpacker.end(mark)                 the archive is whole; what its digest is
 //     unpacker.finish(lower, facts)      in the thread of the trace: renamed into the store
 //
 // Without finish() nothing remains but files in the workshop, which goes with its owner. What is refused is said in
@@ -38,10 +38,12 @@ public:
   void feed(std::string_view bytes);
   // The diff_id: 64 hex digits, the sha256 of all that was fed. Throws Error when the archive is not complete. The end
   // mark may be missing only where the caller has a digest to compare with.
-  std::string end(TarReader::EndMark mark = TarReader::EndMark::may_be_missing);
+  std::string end(TarReader::EndMark mark);
   // lower: ids of the layers below, base first; they must be in the store. A layer that is there already wins.
   Layer finish(const std::vector<std::string>& lower, const LayerFacts& facts);
 
+  // A notice of what was not taken; finish() does that too.
+  void tell_left_out() const;
   uint64_t entries() const { return reader_.entries(); }
 
 private:

@@ -20,6 +20,11 @@ Layer commit_made(const Root& root, const Workshop& shop, const std::string& par
 // the layers below (base first), so it belongs to just these.
 std::string chained_id(const std::vector<std::string>& lower, const std::string& diff_id);
 
+// The layer of the store that is this archive on top of these layers (base first); none when it must be unpacked.
+// Cheap.
+std::optional<std::string> find_layer_on(const Root& root, const std::vector<std::string>& lower,
+                                         const std::string& diff_id);
+
 // An image that is made here: its configuration is written canonically, with the diff_ids of its layers, and is as old
 // as its newest layer (config.created empty). Not stored yet (Images::save). Throws Error when a layer is missing.
 Image make_image(const Root& root, std::vector<std::string> layers, ImageConfig config, std::string base);

@@ -69,16 +69,6 @@ Found find_image(registry::Repository& repository, const registry::RemoteName& n
   return found;
 }
 
-// The layer of the store that is this archive on top of those layers.
-std::optional<std::string> find_layer(const Images& images, const std::vector<std::string>& lower,
-                                      const std::string& diff_id)
-{
-  std::string chained = chained_id(lower, diff_id);
-  if (images.has_layer(chained)) return chained;
-  if (images.has_layer(diff_id)) return diff_id;
-  return std::nullopt;
-}
-
 void check_space(const Context& context, uint64_t wanted)
 {
   struct statvfs disk {};
@@ -106,12 +96,11 @@ struct Plan {
 // again.
 Plan plan_layers(const Context& context, const Found& found, uint64_t most)
 {
-  const Images images{context.root};
   Plan plan;
   std::vector<std::string> lower;
   const size_t count = found.diff_ids.size();
   for (size_t at = 0; at < count; ++at) {
-    Slot slot{.id = find_layer(images, lower, found.diff_ids[at]), .same_as = {}};
+    Slot slot{.id = find_layer_on(context.root, lower, found.diff_ids[at]), .same_as = {}};
     for (size_t earlier = 0; earlier < at && !slot.id; ++earlier)
       if (found.diff_ids[earlier] == found.diff_ids[at]) slot.same_as = earlier;
     lower.push_back(slot.id.value_or(found.diff_ids[at]));

@@ -18,6 +18,7 @@ constexpr size_t longest_extension = 1 << 20; // pax and long-name headers
 constexpr size_t longest_name = 4095;         // PATH_MAX
 constexpr size_t longest_component = 255;     // NAME_MAX
 constexpr uint64_t longest_tail = 1 << 20;    // zeros behind the end; archives are padded to 10 KiB, some to more
+constexpr int64_t largest_major = 0xfff, largest_minor = 0xfffff; // the kernel's dev_t
 constexpr uint64_t largest_file = uint64_t{1} << 60;
 
 [[noreturn]] void damaged(const std::string& what) { throw Error{"the archive is damaged: " + what}; }
@@ -358,7 +359,7 @@ void TarReader::begin_entry(const char* block, char type, uint64_t size)
   if (entry.type == EntryType::character || entry.type == EntryType::block) {
     const int64_t major = number(block, major_field, "device number");
     const int64_t minor = number(block, minor_field, "device number");
-    if (major < 0 || major > INT32_MAX || minor < 0 || minor > INT32_MAX)
+    if (major < 0 || major > largest_major || minor < 0 || minor > largest_minor)
       refuse(name, "has an impossible device number");
     entry.major = static_cast<uint32_t>(major);
     entry.minor = static_cast<uint32_t>(minor);

@@ -29,6 +29,8 @@ constexpr uint64_t guarded_entries = 2048;
 constexpr uint64_t most_reserve = uint64_t{1} << 30;
 constexpr uint64_t reserve_share = 20; // or a twentieth of the disk, where that is less
 
+constexpr size_t most_implied = 10'000;
+
 std::string parent_name(const std::string& name)
 {
   const size_t slash = name.rfind('/');
@@ -123,6 +125,8 @@ void LayerTree::make_implied(int parent, const std::string& base, const std::str
   if (::mkdirat(parent, base.c_str(), 0755) < 0 || ::fchmodat(parent, base.c_str(), 0755, 0) < 0)
     fail("make the directory", name, errno);
   implied_.insert(name);
+  if (implied_.size() > most_implied)
+    throw Error{"the layer leaves out more than 10,000 directories that it has something in"};
   if (found == Found::whiteout) mark_opaque(name);
 }
 
@@ -147,24 +151,39 @@ void LayerTree::make_way(int parent, const std::string& base, const std::string&
 
 // ---- writing
 
-void LayerTree::guard(uint64_t bytes)
+void LayerTree::guard_bytes(uint64_t bytes)
 {
-  unguarded_bytes_ += bytes;
-  const bool due = unguarded_bytes_ >= guarded_bytes || entries_ % guarded_entries == 1;
-  if (!due) return;
+  if (bytes >= bytes_to_go_) ask_for_room(bytes);
+  bytes_to_go_ -= std::min(bytes, bytes_to_go_);
+}
+
+// size: of the content that was announced. It is counted when it is written; here it only must fit.
+void LayerTree::guard_entry(uint64_t size)
+{
+  if (entries_to_go_ > 0) --entries_to_go_;
+  if (entries_to_go_ == 0 || size >= bytes_to_go_) ask_for_room(size);
+}
+
+// Then not again for some while: long where there is much room, short where there is little.
+void LayerTree::ask_for_room(uint64_t bytes)
+{
   struct statvfs disk {};
   if (::fstatvfs(top_.get(), &disk) < 0) return;
   const uint64_t total = disk.f_blocks * disk.f_frsize;
   const uint64_t free = disk.f_bavail * disk.f_frsize;
   const uint64_t reserve = std::min(most_reserve, total / reserve_share);
-  if (free < reserve + bytes)
+  if (free < reserve || free - reserve < bytes)
     throw Error{fmt::format("the layer does not fit: it wants {} MiB more, {} MiB are free, and {} MiB stay free",
                             (bytes >> 20) + 1, free >> 20, reserve >> 20),
                 ENOSPC, "free some space, or choose another directory with --root"};
-  if (disk.f_files != 0 && disk.f_favail < disk.f_files / reserve_share)
+  bytes_to_go_ = std::min(guarded_bytes, (free - reserve - bytes) / 4);
+  entries_to_go_ = guarded_entries;
+  if (disk.f_files == 0) return; // a file system without a table of inodes
+  const uint64_t kept = disk.f_files / reserve_share;
+  if (disk.f_favail <= kept)
     throw Error{"the layer does not fit: it has more files than this file system can hold", ENOSPC,
                 "choose another directory with --root"};
-  unguarded_bytes_ = 0;
+  entries_to_go_ = std::min(guarded_entries, (disk.f_favail - kept) / 4 + 1);
 }
 
 // Owner first: chown(2) takes set-id bits and capabilities away.
@@ -180,8 +199,7 @@ void LayerTree::set_facts(int fd, const std::string& name, const NodeFacts& fact
 
 void LayerTree::directory(const std::string& name, const NodeFacts& facts)
 {
-  ++entries_;
-  guard(0);
+  guard_entry(0);
   if (!name.empty()) {
     const std::string base = base_name(name);
     const int parent = parent_of(name);
@@ -205,10 +223,7 @@ void LayerTree::directory(const std::string& name, const NodeFacts& facts)
 
 void LayerTree::begin_file(const std::string& name, uint64_t size)
 {
-  ++entries_;
-  guard(size);
-  // What was announced is written now, and asked about again while it is.
-  unguarded_bytes_ = 0;
+  guard_entry(size);
   const std::string base = base_name(name);
   const int parent = parent_of(name);
   constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
@@ -223,7 +238,7 @@ void LayerTree::begin_file(const std::string& name, uint64_t size)
 
 void LayerTree::write(std::string_view bytes)
 {
-  guard(bytes.size());
+  guard_bytes(bytes.size());
   content_bytes_ += bytes.size();
   while (!bytes.empty()) {
     const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
@@ -244,8 +259,7 @@ void LayerTree::end_file(const NodeFacts& facts)
 
 void LayerTree::hard_link(const std::string& name, const std::string& target)
 {
-  ++entries_;
-  guard(0);
+  guard_entry(0);
   const Fd from = open_beneath(parent_name(target), O_PATH | O_DIRECTORY);
   const std::string target_base = base_name(target);
   struct stat status {};
@@ -263,8 +277,7 @@ void LayerTree::hard_link(const std::string& name, const std::string& target)
 
 void LayerTree::symlink(const std::string& name, const std::string& target, const NodeFacts& facts)
 {
-  ++entries_;
-  guard(0);
+  guard_entry(0);
   const std::string base = base_name(name);
   const int parent = parent_of(name);
   if (::symlinkat(target.c_str(), parent, base.c_str()) < 0) {
@@ -281,8 +294,7 @@ void LayerTree::symlink(const std::string& name, const std::string& target, cons
 
 void LayerTree::fifo(const std::string& name, const NodeFacts& facts)
 {
-  ++entries_;
-  guard(0);
+  guard_entry(0);
   const std::string base = base_name(name);
   const int parent = parent_of(name);
   if (::mknodat(parent, base.c_str(), S_IFIFO | 0600, 0) < 0) {
@@ -300,8 +312,7 @@ void LayerTree::fifo(const std::string& name, const NodeFacts& facts)
 
 void LayerTree::whiteout(const std::string& name)
 {
-  ++entries_;
-  guard(0);
+  guard_entry(0);
   const std::string base = base_name(name);
   const int parent = parent_of(name);
   const Found found = look(parent, base, name);
@@ -312,7 +323,7 @@ void LayerTree::whiteout(const std::string& name)
 
 void LayerTree::opaque(const std::string& name)
 {
-  ++entries_;
+  guard_entry(0);
   if (!name.empty()) parent_of(name + "/x"); // the mark may come before its directory
   mark_opaque(name);
 }

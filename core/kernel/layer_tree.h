@@ -67,7 +67,9 @@ private:
   void make_implied(int parent, const std::string& base, const std::string& name);
   void set_facts(int fd, const std::string& name, const NodeFacts& facts, bool is_directory) const;
   void mark_opaque(const std::string& name) const;
-  void guard(uint64_t bytes);
+  void guard_bytes(uint64_t bytes);
+  void guard_entry(uint64_t size);
+  void ask_for_room(uint64_t bytes);
   [[noreturn]] void fail(const char* what, const std::string& name, int number) const;
 
   Fd top_;
@@ -79,8 +81,8 @@ private:
   std::map<std::string, timespec> times_; // of directories; making an entry changes the time of its directory
   timespec newest_{};
   uint64_t content_bytes_ = 0;
-  uint64_t unguarded_bytes_ = 0;
-  uint64_t entries_ = 0;
+  // What may still be written before the disk is asked again how much room it has.
+  uint64_t bytes_to_go_ = 0, entries_to_go_ = 0;
 };
 
 // What a layer's directory says about one of its nodes, read the same guarded way: none where there is no directory of

@@ -38,13 +38,19 @@ std::string to_json(const Layer& layer)
   json packed = json::array();
   for (const PackedForm& form : layer.packed)
     packed.push_back({{"digest", form.digest}, {"size", form.size}, {"media_type", form.media_type}});
-  const json document{{"id", layer.id},
-                      {"diff_id", layer.diff_id},
-                      {"parent", layer.parent},
-                      {"made_by", layer.made_by},
-                      {"size_bytes", layer.size_bytes},
-                      {"created_ns", layer.created_ns},
-                      {"packed", std::move(packed)}};
+  json document{{"id", layer.id},
+                {"diff_id", layer.diff_id},
+                {"parent", layer.parent},
+                {"made_by", layer.made_by},
+                {"size_bytes", layer.size_bytes},
+                {"created_ns", layer.created_ns},
+                {"packed", std::move(packed)}};
+  if (!layer.implied.empty()) {
+    // File names are bytes, JSON is text: a name that is none is written as bytes.
+    json& implied = document["implied"] = json::array();
+    for (const std::string& name : layer.implied)
+      implied.push_back(std::vector<unsigned char>{name.begin(), name.end()});
+  }
   return dump(document);
 }
 
@@ -81,6 +87,11 @@ Layer layer_from_json(std::string_view text)
       each.at("size").get_to(form.size);
       each.at("media_type").get_to(form.media_type);
     }
+    if (const auto implied = document.find("implied"); implied != document.end())
+      for (const json& name : *implied) {
+        const auto bytes = name.get<std::vector<unsigned char>>();
+        layer.implied.emplace_back(bytes.begin(), bytes.end());
+      }
     return layer;
   } catch (const json::exception& error) {
     throw Error{std::string{"read a layer: "} + error.what()};

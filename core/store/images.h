@@ -39,6 +39,8 @@ struct Layer {
   uint64_t size_bytes = 0; // of the files, counted when it was committed
   int64_t created_ns = 0;
   std::vector<PackedForm> packed; // as it came or went; blobs.h has the bytes of those that came
+  // Directories that its archive does not describe, because it only has something in them; "" is the root.
+  std::vector<std::string> implied;
 };
 
 class Images {
