@@ -9,6 +9,7 @@ int main(int argc, char** argv)
   const command::Program program{.home = command::Home::images,
                                  .network = make_network,
                                  .build = command::build_image,
+                                 .exchange = command::exchange_images,
                                  .pull = command::pull_images,
                                  .push = command::push_image,
                                  .login = command::log_in,

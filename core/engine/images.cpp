@@ -1,12 +1,9 @@
 #include "core/engine/images.h"
 
 #include "core/base/error.h"
-#include "core/kernel/files.h"
 #include "core/store/journal.h"
-#include "core/store/workshop.h"
 
 #include <algorithm>
-#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -35,16 +32,6 @@ void note(Context& context, const std::string& name)
   } catch (const Error& error) {
     context.trace.notice(error.sentence());
   }
-}
-
-// Everything that an image or a container stands on.
-std::set<std::string> needed_layers(const Root& root)
-{
-  std::set<std::string> needed;
-  for (const Image& image : Images{root}.list()) needed.insert(image.layers.begin(), image.layers.end());
-  for (const Container& container : Containers{root}.list())
-    needed.insert(container.spec.layers.begin(), container.spec.layers.end());
-  return needed;
 }
 
 } // namespace
@@ -98,32 +85,82 @@ Removed remove(Context& context, const std::string& reference)
   return removed;
 }
 
-RemovedCache remove_cache(Context& context)
+Image tag(Context& context, const std::string& reference, const std::string& name)
 {
-  const Root& root = context.root;
-  const Images images{root};
-  Step step{context.trace, "remove the build cache", "what no image and no container needs"};
-  const Fd own = images.own_layers(context.patience);
-  sweep_workshops(root);
-  RemovedCache removed;
-  for (const std::string& key : kernel::list_directory(root.dir(), "cache")) {
-    kernel::remove_file(root.trace(), root.dir(), "cache/" + key);
-    ++removed.links;
-  }
-  // What the caches of RUN hold, what is known of contexts, and why steps were made (core/image).
-  kernel::remove_tree(root.trace(), root.dir(), "build");
-  const auto needed = needed_layers(root);
-  for (const std::string& id : images.layer_ids()) {
-    if (needed.contains(id)) continue;
-    context.trace.throw_if_interrupted();
-    if (const auto layer = images.find_layer(id)) removed.bytes += layer->size_bytes;
-    // Out of sight first: a layer that is half removed when we are killed must not be taken for a whole one.
-    const Workshop shop{root};
-    kernel::rename_entry(root.trace(), root.dir(), "layers/" + id, root.dir(), shop.path() + "/layer");
-    ++removed.layers;
-  }
+  const std::string normal = normal_reference(name);
+  if (normal.starts_with("id:")) throw usage_error("'" + visible(name) + "' is an id, and a name is wanted");
+  const Images images{context.root};
+  const Image image = images.load(reference);
+  Step step{context.trace, "name the image " + normal};
+  images.tag(image.id, normal);
+  note(context, normal);
   step.done();
-  return removed;
+  return image;
+}
+
+std::vector<HistoryRow> history(Context& context, const std::string& reference)
+{
+  const Images images{context.root};
+  const Image image = images.load(reference);
+  std::vector<HistoryEntry> entries = image.config.history;
+  const auto with_layer = static_cast<size_t>(
+      std::count_if(entries.begin(), entries.end(), [](const HistoryEntry& entry) { return !entry.empty_layer; }));
+  if (with_layer != image.layers.size()) entries.assign(image.layers.size(), HistoryEntry{});
+  std::vector<HistoryRow> rows;
+  size_t at = 0;
+  for (HistoryEntry& entry : entries) {
+    HistoryRow& row = rows.emplace_back();
+    row.entry = std::move(entry);
+    if (row.entry.empty_layer) continue;
+    row.layer = image.layers[at++];
+    if (const auto layer = images.find_layer(row.layer)) row.size_bytes = layer->size_bytes;
+  }
+  std::reverse(rows.begin(), rows.end());
+  return rows;
+}
+
+std::string history_json(const std::vector<HistoryRow>& rows)
+{
+  nlohmann::json document = nlohmann::json::array();
+  for (const HistoryRow& row : rows)
+    document.push_back({{"created", row.entry.created.empty() ? nlohmann::json{} : nlohmann::json(row.entry.created)},
+                        {"created_by", row.entry.created_by},
+                        {"author", row.entry.author},
+                        {"comment", row.entry.comment},
+                        {"layer", row.layer.empty() ? nlohmann::json{} : nlohmann::json(row.layer)},
+                        {"size_bytes", row.size_bytes}});
+  return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string inspect(Context& context, const std::string& reference)
+{
+  using Json = nlohmann::ordered_json;
+  const Images images{context.root};
+  const Image image = images.load(reference);
+  Json layers = Json::array();
+  for (const std::string& id : image.layers) {
+    const auto layer = images.find_layer(id);
+    if (!layer) continue;
+    Json packed = Json::array();
+    for (const PackedForm& form : layer->packed)
+      packed.push_back(
+          {{"digest", "sha256:" + form.digest}, {"size_bytes", form.size}, {"media_type", form.media_type}});
+    layers.push_back({{"id", id},
+                      {"diff_id", "sha256:" + layer->diff_id},
+                      {"size_bytes", layer->size_bytes},
+                      {"made_by", layer->made_by},
+                      {"packed", std::move(packed)}});
+  }
+  const Json document{{"names", images.names_of(image.id)},
+                      {"id", image.id},
+                      {"created", rfc3339(image.created_ns)},
+                      {"base", image.base},
+                      {"size_bytes", images.size(image)},
+                      {"used_by", users_of(Containers{context.root}.list(), image.id)},
+                      {"layers", std::move(layers)},
+                      {"directory", context.root.path() + "/layers"},
+                      {"configuration", Json::parse(image.configuration)}};
+  return document.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
 } // namespace conductor::image

@@ -33,9 +33,52 @@ Removed remove(Context& context, const std::string& reference);
 // Removes the build cache: every link of a build step to its layer, and every layer that neither an image nor a
 // container needs. Builds that run now keep theirs.
 struct RemovedCache {
-  size_t links = 0, layers = 0;
+  size_t links = 0, layers = 0, blobs = 0;
   uint64_t bytes = 0;
 };
 RemovedCache remove_cache(Context& context);
+
+// Gives an image another name; one that pointed elsewhere moves. Throws Error: no such image.
+Image tag(Context& context, const std::string& reference, const std::string& name);
+
+// One step that made an image.
+struct HistoryRow {
+  HistoryEntry entry;
+  std::string layer; // id; empty: it changed the configuration only
+  uint64_t size_bytes = 0;
+};
+// Newest first. Images that say nothing about their making give one row a layer.
+std::vector<HistoryRow> history(Context& context, const std::string& reference);
+std::string history_json(const std::vector<HistoryRow>& rows);
+
+// Everything known about an image, as one JSON object.
+std::string inspect(Context& context, const std::string& reference);
+
+// ---- the room that it all takes (image_space.cpp): counted by object, from what each says about itself
+
+struct SpaceRow {
+  std::string kind; // "layer", "blob", "container", "build"
+  std::string id;   // of a layer or blob; a container's name
+  uint64_t size_bytes = 0;
+  std::vector<std::string> owners; // "image web:latest", "container one", "cache"; none: nobody needs it
+};
+struct Space {
+  std::vector<SpaceRow> rows;
+  size_t images = 0, containers = 0, cached_steps = 0;
+  uint64_t free_bytes = 0; // of the file system
+};
+// containers: count what containers wrote and what RUN keeps, too, which means to look at each of those files.
+Space space(Context& context, bool containers);
+std::string space_json(const Space& space);
+
+// Removes images without a name, the build cache that no image needs, and what is left of layers that are gone. Never
+// what an image or a container uses. Builds that run now keep theirs.
+struct Pruned {
+  size_t images = 0, links = 0, layers = 0, blobs = 0;
+  uint64_t bytes = 0;
+};
+Pruned prune(Context& context);
+// What that would remove now.
+Pruned prunable(Context& context);
 
 } // namespace conductor::image

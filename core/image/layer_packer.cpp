@@ -8,6 +8,7 @@
 #include "core/kernel/layer_tree.h"
 #include "core/store/blobs.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <map>
@@ -228,16 +229,6 @@ private:
   std::map<std::pair<dev_t, ino_t>, std::string> links_;
 };
 
-void write_whole(int fd, std::string_view bytes)
-{
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw Error{"write a packed layer", errno, kernel::cure_of(errno)};
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-}
-
 } // namespace
 
 PackedTree pack_tree(Trace& trace, int directory, TreeKind kind, const ByteSink& sink)
@@ -305,6 +296,34 @@ void GzipWriter::finish()
 
 // ---- what leaves
 
+void write_whole(int fd, std::string_view bytes, const char* what)
+{
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw Error{what, errno, kernel::cure_of(errno)};
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+bool has_kept_form(const Root& root, const Layer& layer)
+{
+  const Blobs blobs{root};
+  return std::any_of(layer.packed.begin(), layer.packed.end(),
+                     [&](const PackedForm& form) { return blobs.has(form.digest); });
+}
+
+bool is_packed_alike(const Root& root, const Layer& layer)
+{
+  const Fd directory = kernel::open_directory(root.dir(), Images::diff_path(layer.id));
+  try {
+    return pack_tree(root.trace(), directory.get(), TreeKind::layer, {}).diff_id == layer.diff_id;
+  } catch (const Error&) {
+    root.trace().throw_if_interrupted();
+    return false; // what cannot be packed is kept as it came
+  }
+}
+
 LayerBlob packed_layer(const Root& root, const Workshop& shop, const Layer& layer)
 {
   const Blobs blobs{root};
@@ -317,7 +336,7 @@ LayerBlob packed_layer(const Root& root, const Workshop& shop, const Layer& laye
   GzipWriter gzip{[&](std::string_view bytes) {
     digest.bytes(bytes);
     form.size += bytes.size();
-    write_whole(file.get(), bytes);
+    write_whole(file.get(), bytes, "write a packed layer");
   }};
   pack_layer(root, layer, [&](std::string_view bytes) { gzip.write(bytes); });
   gzip.finish();

@@ -56,6 +56,14 @@ struct LayerBlob {
 };
 LayerBlob packed_layer(const Root& root, const Workshop& shop, const Layer& layer);
 
+// Are the bytes that a layer came as still here?
+bool has_kept_form(const Root& root, const Layer& layer);
+// Does packing its directory give the archive that it came as? Then there is no need to keep that.
+bool is_packed_alike(const Root& root, const Layer& layer);
+
+// All of it, over short writes and interrupts. what: for the Error, "write a packed layer".
+void write_whole(int fd, std::string_view bytes, const char* what);
+
 inline constexpr const char* gzip_layer_type = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 } // namespace conductor::image

@@ -14,14 +14,18 @@ from support.waiting import wait_until
 
 # Every verb that changes something, in the states of its container that matter: "running", "stopped" and "crashed" are there before.
 CHANGING = ["build made {directory}/Conductorfile", "pull {registry}/web", "push {image} {registry}/to",
-            "login {registry} -u user --password-stdin", "logout {registry}", "rmi {image}", "rmcache", "run --rm {image} -- true",
+            "login {registry} -u user --password-stdin", "logout {registry}", "rmi {image}", "rmcache",
+            "tag {image} other", "save {image} -o {directory}/saved.tar", "save {image} -o {directory}/layout/",
+            "save {image} --format docker -o {directory}/docker.tar", "load {directory}/image.tar --name loaded",
+            "export running -o {directory}/files.tar", "export {image} -o {directory}/files.tar",
+            "import {directory}/tree.tar imported", "commit running made", "prune --force", "run --rm {image} -- true",
             "run -d {image} web -- sleep 1000",
             "run --rm --userns host --network host --read-only --tmpfs /t --memory 64M --cpus 0.5 --pids 50 -v /etc:/x:ro {image}"
             " -- true", "create {image} web", "start stopped", "exec running -- true", "exec -d running -- sleep 1000",
             "exec --session running -- sleep 1000", "stop running", "stop --keep running", "kill running", "rm stopped",
             "rm -f running", "start crashed", "doctor --fix  # crashed", "demo"]
 # Those that only look, or only join what runs; the console changes things by other verbs.
-LOOKING = {"images", "attach", "wait", "ps", "inspect", "logs", "top", "stats", "sessions", "events", "console", "config",
+LOOKING = {"images", "history", "df", "attach", "wait", "ps", "inspect", "logs", "top", "stats", "sessions", "events", "console", "config",
            "completion", "version", "help"}
 
 
@@ -142,6 +146,12 @@ def test_strace_shows_nothing_that_explain_does_not(box, words, request):
         pid = json.loads(box.ok("inspect", "crashed"))["pid"]
         os.kill(host.parent_of(pid), signal.SIGKILL)
         wait_until(lambda: host.is_gone(pid), 10, "PID 1 dies with its keeper")
+    if words.startswith("load"):
+        box.ok("save", box.image, "-o", box.directory / "image.tar")
+        box.ok("rmi", box.image)
+        box.ok("prune", "--force")
+    if words.startswith("import"):
+        (box.directory / "tree.tar").write_bytes(tar({"hello": "hi\n"}))
     host_of_images = registry_for(words.split()[0], box, request) if "{registry}" in words else ""
     words = words.partition("#")[0].format(image=box.image, directory=box.directory, registry=host_of_images)
     run = strace.Run(box, *words.split(), input="secret\n")

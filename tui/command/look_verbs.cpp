@@ -1,6 +1,7 @@
 // ps, inspect, top, stats, sessions: what is there now.
 #include "core/base/error.h"
 #include "core/container/session.h"
+#include "core/engine/images.h"
 #include "core/snapshot/statistics.h"
 #include "tui/command/filter.h"
 #include "tui/command/invocation.h"
@@ -100,8 +101,19 @@ int run_ps(Invocation& invocation)
 
 int run_inspect(Invocation& invocation)
 {
-  const std::string id = invocation.resolve(invocation.names()[0]);
-  const std::string document = inspect(invocation.context(), id);
+  const std::string& name = invocation.names()[0];
+  // Containers first: their names are what is mostly meant, and images can always be told by their tag (web:latest).
+  const auto of_container = [&]() -> std::optional<std::string> {
+    if (!name.starts_with("id:") && !is_name(name)) return std::nullopt;
+    try {
+      return invocation.resolve(name);
+    } catch (const Error&) {
+      if (!Images{invocation.root()}.exists(name)) throw;
+      return std::nullopt;
+    }
+  };
+  const auto id = of_container();
+  const std::string document = id ? inspect(invocation.context(), *id) : image::inspect(invocation.context(), name);
   if (!invocation.json()) invocation.print(document + "\n");
   invocation.result(document);
   return 0;

@@ -8,6 +8,7 @@
 namespace conductor::command {
 
 int build_image(Invocation& invocation);
+int exchange_images(Invocation& invocation); // save, load, export, import, commit (exchange_verbs.cpp)
 void obtain_image(Invocation& invocation, const std::string& reference, bool refresh);
 
 // registry_verbs.cpp

@@ -13,6 +13,11 @@ int run_pull(Invocation&);
 int run_push(Invocation&);
 int run_login(Invocation&);
 int run_logout(Invocation&);
+int run_exchange(Invocation&);
+int run_tag(Invocation&);
+int run_history(Invocation&);
+int run_df(Invocation&);
+int run_prune(Invocation&);
 
 int run_run(Invocation&);
 int run_create(Invocation&);

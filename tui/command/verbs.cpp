@@ -49,6 +49,23 @@ constexpr auto push_options = and_registry_options();
 constexpr auto login_options = and_registry_options(Option{"username", 'u', "USER", "who you are there"},
                                                     Option{"password-stdin", 0, {}, "read the password from stdin"});
 
+constexpr Option save_options[] = {
+    {"output", 'o', "FILE", "where to: a file, or a directory for a layout (stdout)"},
+    {"format", 0, "oci|docker", "oci: read by docker as well; docker: as docker up to 24 wrote them (oci)"},
+};
+constexpr Option load_options[] = {
+    {"name", 0, "NAME", "what the archive's one image is called here"},
+    {"input", 'i', "FILE", "the same as FILE behind the verb"},
+};
+constexpr Option export_options[] = {{"output", 'o', "FILE", "where to (stdout)"}};
+constexpr Option commit_options[] = {
+    {"no-pause", 0, {}, "let the container go on while it is read"},
+    {"author", 'a', "WHO", "who made the image"},
+    {"message", 'm', "TEXT", "what for"},
+};
+constexpr Option df_options[] = {{"verbose", 'v', {}, "each layer, packed layer and container, with who needs it"}};
+constexpr Option prune_options[] = {{"force", 'f', {}, "do not ask"}};
+
 constexpr Option list_options[] = {
     {"quiet", 'q', {}, "names only"},
     {"filter", 'f', "KEY=VALUE", "only rows whose KEY contains VALUE; a bare word looks at the name", true},
@@ -220,6 +237,103 @@ constexpr Verb rows[] = {
      .help = "delete build cache that no image needs",
      .example = "rmcache",
      .run = run_rmcache},
+    {.name = "tag",
+     .group = Group::images,
+     .names = "IMAGE NAME",
+     .help = "give an image another name",
+     .example = "tag web registry.example/team/web:2",
+     .least = 2,
+     .most = 2,
+     .completes = "image",
+     .run = run_tag},
+    {.name = "history",
+     .group = Group::images,
+     .names = "IMAGE",
+     .help = "the steps that made an image, newest first",
+     .example = "history web",
+     .least = 1,
+     .most = 1,
+     .completes = "image",
+     .run = run_history},
+    {.name = "save",
+     .group = Group::images,
+     .names = "IMAGE...",
+     .help = "write images to an archive that other programs read",
+     .more =
+         "An OCI layout, as a tar archive or (when FILE is a directory or ends in /) as a directory. Layers leave with "
+         "the digests that they came with.",
+     .example = "save web -o web.tar",
+     .options = save_options,
+     .least = 1,
+     .most = any_number,
+     .home = Home::images,
+     .completes = "image",
+     .run = run_exchange},
+    {.name = "load",
+     .group = Group::images,
+     .names = "[FILE]",
+     .help = "take images from an archive or a layout",
+     .more =
+         "FILE is a tar archive (packed or not) or a directory, in the OCI layout or as docker saves; stdin when it is "
+         "left out or is -. Every layer is checked against its digest, and nothing of an archive that fails is kept.",
+     .example = "load web.tar",
+     .options = load_options,
+     .most = 1,
+     .shows_progress = true,
+     .home = Home::images,
+     .run = run_exchange},
+    {.name = "export",
+     .group = Group::images,
+     .names = "NAME",
+     .help = "write the files of a container or an image as a tar archive",
+     .more = "A running container stands still while it is read.",
+     .example = "export web -o files.tar",
+     .options = export_options,
+     .least = 1,
+     .most = 1,
+     .home = Home::images,
+     .completes = "container",
+     .run = run_exchange},
+    {.name = "import",
+     .group = Group::images,
+     .names = "FILE NAME",
+     .help = "make an image of one layer from a tar archive of files",
+     .more = "FILE may be packed with gzip or zstd; - is stdin.",
+     .example = "import files.tar web",
+     .least = 2,
+     .most = 2,
+     .home = Home::images,
+     .run = run_exchange},
+    {.name = "commit",
+     .group = Group::images,
+     .names = "CONTAINER NAME",
+     .help = "make an image from a container and what it wrote",
+     .more =
+         "What the container was started with (command, environment, user) becomes the image's. A running container "
+         "stands still while it is read.",
+     .example = "commit web web:tuned",
+     .options = commit_options,
+     .least = 2,
+     .most = 2,
+     .home = Home::images,
+     .completes = "container",
+     .run = run_exchange},
+    {.name = "df",
+     .group = Group::images,
+     .names = "",
+     .help = "the room that images, cache and containers take",
+     .example = "df -v",
+     .options = df_options,
+     .run = run_df},
+    {.name = "prune",
+     .group = Group::images,
+     .names = "",
+     .help = "delete what no image and no container needs",
+     .more = "Images without a name, the build cache that no image needs, packed layers of images that are gone. Asks "
+             "first, unless --force is given.",
+     .example = "prune --force",
+     .options = prune_options,
+     .run = run_prune},
 
     {.name = "run",
      .group = Group::running,
@@ -342,7 +456,7 @@ constexpr Verb rows[] = {
     {.name = "inspect",
      .group = Group::looking,
      .names = "NAME",
-     .help = "everything known about a container, as JSON",
+     .help = "everything known about a container or an image, as JSON",
      .example = "inspect web",
      .least = 1,
      .most = 1,
@@ -457,9 +571,8 @@ constexpr Verb rows[] = {
 
 // Verbs and options of the contract that come with later versions.
 constexpr std::string_view absent_verbs[] = {
-    "addnetwork", "delnetwork", "peer",   "unpeer", "networks", "tag",    "history",
-    "save",       "load",       "import", "export", "prune",    "df",     "restart",
-    "pause",      "unpause",    "rename", "cp",     "diff",     "commit", "update",
+    "addnetwork", "delnetwork", "peer",   "unpeer", "networks", "restart",
+    "pause",      "unpause",    "rename", "cp",     "diff",     "update",
 };
 
 constexpr Elsewhere absent_options[] = {
