@@ -376,7 +376,7 @@ def test_a_warm_look_reads_no_file(conductor, project):
     steps(conductor, project)
     traced = conductor.directory / "trace"
     subprocess.run(["strace", "-f", "-o", str(traced), "-e", "trace=openat,openat2,read", *conductor.command("build", "web", project / "Conductorfile")],
-                   check=True, capture_output=True, env=conductor.environment)
+                   check=True, capture_output=True, env=conductor.environment_under_strace())
     assert '"f17"' not in traced.read_text()
 
 

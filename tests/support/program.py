@@ -49,6 +49,10 @@ class Conductor:
         """The argument list of one run, for tests that start it themselves."""
         return [str(self.program), "--root", str(self.root), "--run", str(self.run_directory), *map(str, arguments)]
 
+    def environment_under_strace(self):
+        """LeakSanitizer is a tracer itself, and a process can have but one."""
+        return {**self.environment, "ASAN_OPTIONS": self.environment["ASAN_OPTIONS"] + ":detect_leaks=0"}
+
     def run(self, *arguments, timeout=60, input="", env=None, **options):
         """Runs a verb to its end; a CompletedProcess with text in stdout and stderr. Any exit status is fine."""
         done = subprocess.run(self.command(*arguments), input=input, timeout=timeout * PATIENCE, text=True, errors="replace",

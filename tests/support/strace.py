@@ -69,11 +69,10 @@ class Run:
         # -D: strace is not the parent of the verb but its grandchild, so we see the verb's end, and strace's by its stdout.
         command = ["strace", "-D", "-ff", "-qq", "-y", "-ttt", "-s", "4096", "-o", str(directory / "of"), "-e", "signal=none",
                    "-e", "trace=execve," + ",".join(COUNTED + FILES), *conductor.command("--explain=json", *arguments)]
-        # LeakSanitizer is a tracer itself, and a process can have but one.
-        environment = {**conductor.environment, "ASAN_OPTIONS": conductor.environment["ASAN_OPTIONS"] + ":detect_leaks=0"}
         (conductor.directory / "input").write_text(input)
         with open(conductor.directory / "input") as given, open(printed, "w") as told:
-            process = subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=told, env=environment)
+            process = subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=told,
+                                       env=conductor.environment_under_strace())
         self.status = process.wait(timeout=60)
         conductor.remove_containers()
         process.communicate(timeout=60)
