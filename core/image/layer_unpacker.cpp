@@ -168,10 +168,7 @@ void LayerUnpacker::tell_left_out() const
 
 Layer LayerUnpacker::finish(const std::vector<std::string>& lower, const LayerFacts& facts)
 {
-  if (devices_ != 0)
-    root_.trace().notice(fmt::format("{} device node{} left out ('{}'{}): containers have a /dev of their own",
-                                     devices_, devices_ == 1 ? "" : "s", visible(device_),
-                                     devices_ == 1 ? "" : ", ..."));
+  tell_left_out();
   Layer layer{.id = diff_id_,
               .diff_id = diff_id_,
               .parent = lower.empty() ? "" : lower.back(),
