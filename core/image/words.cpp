@@ -1,6 +1,7 @@
 #include "core/image/words.h"
 
 #include "core/base/error.h"
+#include "core/container/spec.h"
 
 #include <cstdint>
 
@@ -229,12 +230,12 @@ private:
       std::string word = until('}', false);
       if (kind == '-') return there ? *value : word;
       if (kind == '+') return there ? word : "";
-      if (!there) throw Error{name + ": " + (word.empty() ? "is not set" : word)};
+      if (!there) throw Error{name + ": " + (word.empty() ? "is not set" : visible(word))};
       return *value;
     }
     if (!colon && (kind == '#' || kind == '%')) return trimmed(kind, value.value_or(""));
     if (!colon && kind == '/') return substituted(value.value_or(""));
-    throw Error{"'${" + name + (colon ? ":" : "") + kind + "' is not understood", 0,
+    throw Error{"'${" + name + (colon ? ":" : "") + visible(std::string{kind}) + "' is not understood", 0,
                 "${NAME}, ${NAME:-default}, ${NAME:+other}, ${NAME#pattern}, ${NAME%pattern} and "
                 "${NAME/pattern/other} are possible"};
   }

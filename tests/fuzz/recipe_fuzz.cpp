@@ -1,6 +1,5 @@
 // Fuzzing the parser of build files, its words and variables, ignore files, apt's sources, names of images and the
 // configuration: any bytes give a value or an Error, never anything else, and what was parsed can be shown.
-#include "core/base/error.h"
 #include "core/image/apt.h"
 #include "core/image/base.h"
 #include "core/image/health.h"
@@ -10,33 +9,13 @@
 #include "core/image/words.h"
 #include "core/store/config.h"
 #include "core/store/images.h"
-
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <string>
-#include <string_view>
+#include "fuzz/fuzzing.h"
 
 namespace {
 
 using namespace conductor;
+using namespace conductor::fuzz;
 using namespace conductor::image;
-
-[[noreturn]] void fail(const char* what)
-{
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
-
-template <class Try>
-void either_way(Try&& attempt)
-{
-  try {
-    attempt();
-  } catch (const Error& error) {
-    if (error.sentence().empty()) fail("an error says nothing");
-  }
-}
 
 void look_at(const Recipe& recipe)
 {

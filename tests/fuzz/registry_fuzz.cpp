@@ -3,7 +3,6 @@
 //
 // The properties: nothing crashes or hangs; what is wrong is an Error; a digest that was accepted is safe as a path; an
 // address that was accepted is read the same way again; a redirect never gains a user part.
-#include "core/base/error.h"
 #include "core/image/decompress.h"
 #include "core/image/registry/challenge.h"
 #include "core/image/registry/credentials.h"
@@ -11,36 +10,15 @@
 #include "core/image/registry/registry.h"
 #include "core/image/registry/url.h"
 #include "core/store/images.h"
+#include "fuzz/fuzzing.h"
 
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <string>
-#include <string_view>
 #include <variant>
 
 namespace {
 
 using namespace conductor;
+using namespace conductor::fuzz;
 using namespace conductor::image::registry;
-
-void fail(const char* what)
-{
-  std::fprintf(stderr, "property broken: %s\n", what);
-  std::abort();
-}
-
-template <class Try>
-void either_way(Try&& attempt)
-{
-  try {
-    attempt();
-  } catch (const Error& error) {
-    if (error.sentence().empty()) fail("an error says nothing");
-    for (const char c : error.sentence())
-      if (static_cast<unsigned char>(c) < ' ') fail("an error holds a control character");
-  }
-}
 
 void look_at(const Descriptor& descriptor)
 {

@@ -1,25 +1,12 @@
 // Fuzzing the terminal core: any bytes, cut anywhere, between resizes and round trips through serialise(). After each
 // step all invariants of the core must hold, and restore() must stand whatever it is given.
-//
-// With clang:  -fsanitize=fuzzer,address,undefined. With GCC: terminal_fuzz_main.cpp drives it over mutations of its
-// own.
+#include "fuzz/fuzzing.h"
 #include "tui/terminal/terminal.h"
-
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <string>
-#include <string_view>
 
 namespace {
 
+using namespace conductor::fuzz;
 using namespace conductor::terminal;
-
-[[noreturn]] void fail(std::string_view what)
-{
-  std::fprintf(stderr, "broken: %.*s\n", static_cast<int>(what.size()), what.data());
-  std::abort();
-}
 
 /// Reads all that a painter reads, so that the sanitizers see each cell.
 void look(Terminal& terminal)

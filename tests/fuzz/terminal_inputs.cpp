@@ -1,21 +1,8 @@
-// Drives the terminal's fuzz target without libFuzzer, so that it runs under GCC's sanitizers too: it strings together
-// pieces of sequences that the core knows, of other files, and of noise.
-//
-//     conductor-fuzz-terminal SECONDS [SEED] [FILE...]     files are run first, as they are
-//     conductor-fuzz-terminal 0 0 FILE                     repeats a finding
-#include <chrono>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <random>
-#include <string>
-#include <string_view>
-#include <vector>
+// Output of programs in a terminal: pieces of sequences that the core knows, of recorded sessions, and noise. The first
+// four bytes say how large the screen is.
+#include "fuzz/fuzzing.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
-
+namespace conductor::fuzz {
 namespace {
 
 // clang-format off
@@ -34,14 +21,12 @@ constexpr std::string_view pieces[] = {
 };
 // clang-format on
 
-using Random = std::mt19937_64;
+} // namespace
 
-std::size_t below(Random& random, std::size_t limit) { return random() % limit; }
-
-std::vector<std::uint8_t> invent(Random& random, const std::vector<std::string>& corpus)
+std::string invent(Random& random, const Seeds& corpus)
 {
-  std::vector<std::uint8_t> bytes;
-  for (int i = 0; i < 4; ++i) bytes.push_back(static_cast<std::uint8_t>(random()));
+  std::string bytes;
+  for (int i = 0; i < 4; ++i) bytes += static_cast<char>(random());
   std::size_t parts = 1 + below(random, 200);
   for (std::size_t i = 0; i < parts; ++i) {
     std::string piece(pieces[below(random, std::size(pieces))]);
@@ -69,35 +54,9 @@ std::vector<std::uint8_t> invent(Random& random, const std::vector<std::string>&
       break;
     default: break;
     }
-    bytes.insert(bytes.end(), piece.begin(), piece.end());
+    bytes += piece;
   }
   return bytes;
 }
 
-} // namespace
-
-int main(int argc, char** argv)
-{
-  int seconds = argc > 1 ? std::atoi(argv[1]) : 10;
-  Random random(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
-  std::vector<std::string> corpus;
-  for (int i = 3; i < argc; ++i) {
-    std::ifstream file(argv[i], std::ios::binary);
-    corpus.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-    LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(corpus.back().data()), corpus.back().size());
-  }
-  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
-  std::uint64_t runs = 0;
-  while (std::chrono::steady_clock::now() < end) {
-    std::vector<std::uint8_t> bytes = invent(random, corpus);
-    // Written down before it is run: a crash leaves it behind.
-    if (std::FILE* last = std::fopen("terminal-fuzz-last", "wb")) {
-      std::fwrite(bytes.data(), 1, bytes.size(), last);
-      std::fclose(last);
-    }
-    LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
-    ++runs;
-  }
-  std::remove("terminal-fuzz-last");
-  std::printf("%llu runs\n", static_cast<unsigned long long>(runs));
-}
+} // namespace conductor::fuzz

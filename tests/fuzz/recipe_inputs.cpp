@@ -1,19 +1,7 @@
-// Drives the fuzz target of build files without libFuzzer: it strings together pieces that the parsers know, and noise.
-//
-//     conductor-fuzz-recipe SECONDS [SEED] [FILE...]     files are run first, as they are, then in pieces
-#include <chrono>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <random>
-#include <string>
-#include <string_view>
-#include <vector>
+// Build files, ignore files, sources of apt, configurations: pieces that the parsers know strung together.
+#include "fuzz/fuzzing.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
-
+namespace conductor::fuzz {
 namespace {
 
 constexpr std::string_view pieces[] = {
@@ -113,12 +101,11 @@ constexpr std::string_view pieces[] = {
     "latest",
 };
 
-using Random = std::mt19937_64;
+} // namespace
 
-std::vector<std::string> seeds;
-
-std::string invent(Random& random)
+std::string invent(Random& random, const Seeds& seeds)
 {
+  if (!seeds.empty() && one_in(random, 4)) return changed(random, one_of(random, seeds), pieces);
   std::string text;
   for (std::size_t parts = 1 + random() % 40; parts > 0; --parts) {
     std::string piece{pieces[random() % std::size(pieces)]};
@@ -136,26 +123,4 @@ std::string invent(Random& random)
   return text;
 }
 
-void run(const std::string& text)
-{
-  LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-}
-
-} // namespace
-
-int main(int argc, char** argv)
-{
-  const int seconds = argc > 1 ? std::atoi(argv[1]) : 5;
-  Random random{argc > 2 ? std::strtoull(argv[2], nullptr, 10) : std::random_device{}()};
-  for (int i = 3; i < argc; ++i) {
-    std::ifstream file{argv[i], std::ios::binary};
-    seeds.emplace_back(std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{});
-    run(seeds.back());
-    if (seeds.back().empty()) seeds.pop_back();
-  }
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{seconds};
-  unsigned long runs = 0;
-  for (; std::chrono::steady_clock::now() < end; ++runs) run(invent(random));
-  std::printf("%lu inputs\n", runs);
-  return 0;
-}
+} // namespace conductor::fuzz

@@ -1,25 +1,11 @@
-// Drives the fuzz target of archives and configurations without libFuzzer: headers with right checksums and wrong
-// fields, pax records, names that climb; JSON pieces of a configuration; noise.
-//
-//     conductor-fuzz-archive SECONDS [SEED] [FILE...]     files are run first, as they are
-#include "core/image/tar.h"
+// Archives and configurations of images: headers with right checksums and wrong fields, pax records, names that climb;
+// pieces of a configuration; noise.
+#include "fuzz/fuzzing.h"
 
 #include <array>
-#include <chrono>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <random>
-#include <string>
-#include <string_view>
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
-
+namespace conductor::fuzz {
 namespace {
-
-using Random = std::mt19937_64;
 
 constexpr std::string_view names[] = {"a",  "a/b",       "../x",           "/etc/passwd", "./a//b/",
                                       "..", ".wh.a",     "d/.wh..wh..opq", "\xff",        "",
@@ -56,12 +42,6 @@ constexpr std::string_view json_pieces[] = {
     "\"history\":[{\"created_by\":\"x\",\"empty_layer\":true}]",
     "\"created\":\"2026-11-22T09:44:02Z\"",
     "\"sha256:0000000000000000000000000000000000000000000000000000000000000000\""};
-
-template <class Pieces>
-std::string_view one_of(Random& random, const Pieces& pieces)
-{
-  return pieces[random() % std::size(pieces)];
-}
 
 void fix_checksum(std::string& block)
 {
@@ -117,9 +97,12 @@ std::string pax(Random& random)
   return block + records;
 }
 
-std::string invent(Random& random)
+} // namespace
+
+std::string invent(Random& random, const Seeds& seeds)
 {
   std::string text;
+  if (!seeds.empty() && one_in(random, 4)) return changed(random, one_of(random, seeds), json_pieces);
   if (random() % 3 == 0) {
     text = "{";
     for (auto parts = random() % 20; parts > 0; --parts) text += one_of(random, json_pieces);
@@ -139,24 +122,4 @@ std::string invent(Random& random)
   return text;
 }
 
-void run(const std::string& text)
-{
-  LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-}
-
-} // namespace
-
-int main(int argc, char** argv)
-{
-  const int seconds = argc > 1 ? std::atoi(argv[1]) : 5;
-  Random random{argc > 2 ? std::strtoull(argv[2], nullptr, 10) : std::random_device{}()};
-  for (int i = 3; i < argc; ++i) {
-    std::ifstream file{argv[i], std::ios::binary};
-    run({std::istreambuf_iterator<char>{file}, {}});
-  }
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{seconds};
-  unsigned long runs = 0;
-  for (; std::chrono::steady_clock::now() < end; ++runs) run(invent(random));
-  std::printf("%lu inputs\n", runs);
-  return 0;
-}
+} // namespace conductor::fuzz
