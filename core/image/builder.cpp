@@ -411,23 +411,30 @@ void Builder::note_history(StageState& state, const Instruction& instruction, co
   state.config.created = request_.source_date_epoch ? created : "";
 }
 
-Fd Builder::open_tree_for_writing(const StageState& state, const std::string& rw)
+void Builder::make_upper(const StageState& state, const std::string& rw)
 {
   struct stat below {
     .st_mode = 0755
   };
+  if (!state.layers.empty()) {
+    const std::string top = Images::diff_path(state.layers.back());
+    if (fstatat(root_.dir(), top.c_str(), &below, AT_SYMLINK_NOFOLLOW) < 0)
+      throw Error{"find the layer " + top, errno, "the cache is damaged: conductor rmcache"};
+  }
+  const mode_t mask = umask(0);
+  kernel::make_directory(trace_, root_.dir(), rw + "/upper", below.st_mode & 07777);
+  umask(mask);
+}
+
+Fd Builder::mount_for_writing(const StageState& state, const std::string& rw)
+{
   std::vector<std::string> lower = Images::stack(state.layers);
   if (lower.empty()) {
     // overlayfs wants something below.
     kernel::make_directory(trace_, root_.dir(), rw + "/empty", 0755);
     lower.push_back(rw + "/empty");
-  } else if (fstatat(root_.dir(), lower.back().c_str(), &below, AT_SYMLINK_NOFOLLOW) < 0) {
-    throw Error{"find the layer " + lower.back(), errno, "the cache is damaged: conductor rmcache"};
   }
-  const mode_t mask = umask(0);
-  kernel::make_directory(trace_, root_.dir(), rw + "/upper", below.st_mode & 07777);
   kernel::make_directory(trace_, root_.dir(), rw + "/work", 0700);
-  umask(mask);
   return make_overlay(root_, {.tree = root_.dir(),
                               .lower = std::move(lower),
                               .upper = rw + "/upper",

@@ -82,8 +82,10 @@ private:
   std::string topic(const Instruction& instruction) const;
   // The place of the step that is run now, for StepRecords.
   std::string place_of_step() const;
-  // The state's layers as one tree to write into, below which `rw` gets what is written.
-  Fd open_tree_for_writing(const StageState& state, const std::string& rw);
+  // rw/upper, which becomes the layer.
+  void make_upper(const StageState& state, const std::string& rw);
+  // The state's layers as one tree to write into, what is written going to rw/upper.
+  Fd mount_for_writing(const StageState& state, const std::string& rw);
   // ... or only to read.
   Fd open_tree_for_reading(const StageState& state);
   StepInputs begin_inputs(const StageState& state, const Instruction& instruction) const;
@@ -108,6 +110,9 @@ private:
   void look_at_files(Copying& copying);
   void finish_copy(StageState& state, const Instruction& instruction, Copying& copying);
   void fill_copy(const StageState& state, Copying& copying, const Workshop& shop, const std::string& rw, Step& step);
+  Target target_of(const Copying& copying, int root) const;
+  // Straight into the layer, where looking into those below is enough. False: it takes their mounted tree.
+  bool fill_unmounted(const StageState& state, const Copying& copying, const std::string& rw, Step& step);
 
   // ---- RUN --mount (builder_mounts.cpp)
   struct PlannedMount {

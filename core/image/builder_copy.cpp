@@ -219,16 +219,44 @@ void Builder::finish_copy(StageState& state, const Instruction& instruction, Cop
         [&](const Workshop& shop, const std::string& rw, Step& step) { fill_copy(state, copying, shop, rw, step); });
 }
 
+// root: where the owner's name is looked up; numbers need no files.
+Target Builder::target_of(const Copying& copying, int root) const
+{
+  Target target{.image_root = root, .destination = copying.destination, .mode = copying.selection.mode};
+  target.now.tv_sec = now_ns() / 1'000'000'000;
+  if (!copying.owner.empty()) {
+    const User user = resolve_owner_in_root(root, copying.owner);
+    target.owner = std::pair{user.uid, user.gid};
+  }
+  return target;
+}
+
+// Mounting an overlay, writing through it and unmounting it takes longer than the copy itself. So what has its place
+// without following links goes straight where overlayfs would put it.
+bool Builder::fill_unmounted(const StageState& state, const Copying& copying, const std::string& rw, Step& step)
+{
+  const bool names_owner = copying.owner.find_first_not_of("0123456789:") != std::string::npos;
+  const bool fetches = !copying.later.empty() || std::any_of(copying.loose.begin(), copying.loose.end(),
+                                                             [](const LooseFile& file) { return !file.path.empty(); });
+  const bool may_unpack = copying.unpacks && std::any_of(copying.sources.begin(), copying.sources.end(),
+                                                         [](const Source& source) { return !source.directory; });
+  if (names_owner || fetches || may_unpack) return false;
+  const Fd upper = kernel::open_directory(root_.dir(), rw + "/upper");
+  kernel::LayerView layers{root_.dir(), Images::stack(state.layers)};
+  Target target = target_of(copying, upper.get());
+  target.layers = &layers;
+  const auto plan = plan_copy_onto_layers(copying.from, copying.sources, target, copying.loose);
+  if (plan) kernel::copy_into_root(trace_, *plan, step);
+  return plan.has_value();
+}
+
 void Builder::fill_copy(const StageState& state, Copying& copying, const Workshop& shop, const std::string& rw,
                         Step& step)
 {
-  const Fd tree = open_tree_for_writing(state, rw);
-  Target target{.image_root = tree.get(), .destination = copying.destination, .mode = copying.selection.mode};
-  target.now.tv_sec = now_ns() / 1'000'000'000;
-  if (!copying.owner.empty()) {
-    const User user = resolve_owner_in_root(tree.get(), copying.owner);
-    target.owner = std::pair{user.uid, user.gid};
-  }
+  make_upper(state, rw);
+  if (fill_unmounted(state, copying, rw, step)) return;
+  const Fd tree = mount_for_writing(state, rw);
+  const Target target = target_of(copying, tree.get());
   std::vector<Source> files;
   for (Source& source : copying.sources) {
     if (!copying.unpacks || source.directory) {

@@ -4,6 +4,7 @@
 #include "core/container/run_step.h"
 #include "core/image/builder.h"
 #include "core/kernel/copy.h"
+#include "core/kernel/files.h"
 
 #include <cstring>
 
@@ -119,14 +120,23 @@ void Builder::handle_workdir(StageState& state, const Instruction& instruction)
   StepInputs inputs = begin_inputs(state, instruction);
   inputs.add(Kind::setting, "the directory", state.config.workdir);
   layer(state, instruction, inputs, [&](const Workshop&, const std::string& rw, Step& step) {
-    const Fd tree = open_tree_for_writing(state, rw);
     // The directory is made by the same rules as a COPY makes its destination: what is there stays as it is.
-    kernel::CopyPlan plan{.root = tree.get(), .text = "mkdir -p " + state.config.workdir};
+    kernel::CopyPlan plan{.text = "mkdir -p " + state.config.workdir};
     std::string grown;
     for (const std::string& part : split_path(state.config.workdir)) {
       grown += (grown.empty() ? "" : "/") + part;
       plan.items.push_back({"", grown, {.mode = S_IFDIR | 0755, .modified = {.tv_sec = now_ns() / 1'000'000'000}}});
     }
+    make_upper(state, rw);
+    kernel::LayerView layers{root_.dir(), Images::stack(state.layers)};
+    Fd tree;
+    if (kernel::fits_onto(plan, layers)) {
+      tree = kernel::open_directory(root_.dir(), rw + "/upper");
+      plan.below = &layers;
+    } else {
+      tree = mount_for_writing(state, rw);
+    }
+    plan.root = tree.get();
     kernel::copy_into_root(trace_, plan, step);
   });
 }

@@ -267,10 +267,43 @@ std::vector<std::string> paths_of(const SourceRoot& root, const std::string& wor
   return found;
 }
 
-bool is_directory(int image_root, const std::string& path)
-{
-  return kernel::find_in_root(image_root, path.empty() ? "." : path, O_PATH | O_DIRECTORY).has_value();
-}
+// What the image has at the places that a plan asks for.
+class Destination {
+public:
+  explicit Destination(const Target& target) : root_(target.image_root), layers_(target.layers) {}
+
+  bool is_directory(const std::string& path)
+  {
+    if (layers_ != nullptr) return look(path) == Kind::directory;
+    return kernel::find_in_root(root_, path.empty() ? "." : path, O_PATH | O_DIRECTORY).has_value();
+  }
+  // A link to a file stands for that one, always inside the image.
+  std::string real_place(const std::string& path)
+  {
+    if (layers_ != nullptr) {
+      look(path);
+      return path;
+    }
+    const auto there = kernel::find_in_root(root_, path.empty() ? "." : path, O_PATH);
+    if (!there || S_ISDIR(kernel::facts_of(there->get(), path).mode)) return path;
+    return real_path(root_, path);
+  }
+  // A link was met, and what it stands for cannot be told from the layers.
+  bool met_link() const { return met_link_; }
+
+private:
+  using Kind = kernel::LayerView::Kind;
+  Kind look(const std::string& path)
+  {
+    const Kind kind = layers_->find(path);
+    met_link_ = met_link_ || kind == Kind::link || kind == Kind::beyond_link;
+    return kind;
+  }
+
+  int root_;
+  kernel::LayerView* layers_;
+  bool met_link_ = false;
+};
 
 // What stands in front of "/./" in a word is left out of what --parents keeps.
 std::string pivot_of(const std::string& word)
@@ -284,23 +317,18 @@ std::string pivot_of(const std::string& word)
 // The plan of one COPY, growing.
 class Planner {
 public:
-  Planner(kernel::CopyPlan& plan, const Target& target, bool several) : plan_(plan), target_(target)
+  Planner(kernel::CopyPlan& plan, const Target& target, bool several) : plan_(plan), target_(target), image_(target)
   {
     bool climbs = false;
     path_ = clean_path(target.destination, climbs); // ".." at the top is the top
     const bool ends_open = target.destination.ends_with('/') || target.destination.ends_with("/.");
-    into_ = ends_open || several || is_directory(target.image_root, path_);
+    into_ = ends_open || several || image_.is_directory(path_);
   }
 
   const std::string& path() const { return path_; }
-  // A file whose destination is a link to another file replaces that one, as Docker has it; always inside the image.
-  std::string place_of(const std::string& name) const
-  {
-    const std::string place = into_ ? join(path_, name) : path_;
-    const auto there = kernel::find_in_root(target_.image_root, place.empty() ? "." : place, O_PATH);
-    if (!there || S_ISDIR(kernel::facts_of(there->get(), place).mode)) return place;
-    return real_path(target_.image_root, place);
-  }
+  // A file whose destination is a link to another file replaces that one, as Docker has it.
+  std::string place_of(const std::string& name) { return image_.real_place(into_ ? join(path_, name) : path_); }
+  bool met_link() const { return image_.met_link(); }
 
   // The destination and what is on the way to it: those that are there stay as they are.
   void way_to(const std::string& path)
@@ -332,6 +360,7 @@ public:
 private:
   kernel::CopyPlan& plan_;
   const Target& target_;
+  Destination image_;
   std::string path_;
   bool into_ = false;
   std::set<std::string> planned_;
@@ -384,10 +413,18 @@ std::vector<Source> look_at_sources(const SourceRoot& root, const Selection& sel
   return sources;
 }
 
-kernel::CopyPlan plan_copy(const SourceRoot& from, const std::vector<Source>& sources, const Target& target,
-                           const std::vector<LooseFile>& loose)
+namespace {
+
+struct Planned {
+  kernel::CopyPlan plan;
+  bool met_link = false;
+};
+
+Planned plan_all(const SourceRoot& from, const std::vector<Source>& sources, const Target& target,
+                 const std::vector<LooseFile>& loose)
 {
-  kernel::CopyPlan plan{.source_root = from.fd, .root = target.image_root, .text = "cp -a"};
+  kernel::CopyPlan plan{
+      .source_root = from.fd, .root = target.image_root, .below = target.layers, .text = "cp -a", .items = {}};
   Planner planner{plan, target, sources.size() + loose.size() > 1};
   for (const Source& source : sources) {
     plan_source(planner, from, source);
@@ -401,7 +438,23 @@ kernel::CopyPlan plan_copy(const SourceRoot& from, const std::vector<Source>& so
     plan.text += " " + file.name;
   }
   plan.text += " " + target.destination;
-  return plan;
+  return {std::move(plan), planner.met_link()};
+}
+
+} // namespace
+
+kernel::CopyPlan plan_copy(const SourceRoot& from, const std::vector<Source>& sources, const Target& target,
+                           const std::vector<LooseFile>& loose)
+{
+  return plan_all(from, sources, target, loose).plan;
+}
+
+std::optional<kernel::CopyPlan> plan_copy_onto_layers(const SourceRoot& from, const std::vector<Source>& sources,
+                                                      const Target& target, const std::vector<LooseFile>& loose)
+{
+  Planned planned = plan_all(from, sources, target, loose);
+  if (planned.met_link || !kernel::fits_onto(planned.plan, *target.layers)) return std::nullopt;
+  return std::move(planned.plan);
 }
 
 } // namespace conductor::image

@@ -61,6 +61,7 @@ struct LooseFile {
 // when it ends in '/', is a directory, or there are several; else the destination is its name.
 struct Target {
   int image_root = -1;
+  kernel::LayerView* layers = nullptr;          // given: instead of the root, where the image is not mounted
   std::string destination;                      // absolute
   std::optional<std::pair<uid_t, gid_t>> owner; // of all that is copied, and of directories that are made on the way
   std::optional<mode_t> mode;                   // of all that is copied
@@ -69,5 +70,9 @@ struct Target {
 };
 kernel::CopyPlan plan_copy(const SourceRoot& from, const std::vector<Source>& sources, const Target& target,
                            const std::vector<LooseFile>& loose = {});
+// The same onto target.layers; image_root is the layer that is being made. None where only the mounted image can tell
+// (kernel::fits_onto()).
+std::optional<kernel::CopyPlan> plan_copy_onto_layers(const SourceRoot& from, const std::vector<Source>& sources,
+                                                      const Target& target, const std::vector<LooseFile>& loose = {});
 
 } // namespace conductor::image

@@ -8,10 +8,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <map>
 #include <optional>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -23,6 +26,41 @@ bool same_time(const timespec& a, const timespec& b) { return a.tv_sec == b.tv_s
 
 // Bytes are told at most every so many of them.
 constexpr uint64_t told_every = 4 << 20;
+
+// The names of the attributes, each with a 0 behind it.
+std::string list_xattrs(int fd, const std::string& what)
+{
+  std::array<char, 256> most; // NOLINT: filled by the kernel. Nearly all files have fewer, and none at all.
+  ssize_t length = ::flistxattr(fd, most.data(), most.size());
+  if (length >= 0) return {most.data(), static_cast<size_t>(length)};
+  if (errno == EOPNOTSUPP || errno == ENOSYS) return {};
+  std::string names(65536, '\0'); // XATTR_LIST_MAX
+  if (errno == ERANGE) length = ::flistxattr(fd, names.data(), names.size());
+  if (length < 0) throw Error{"list the attributes of " + what, errno};
+  names.resize(static_cast<size_t>(length));
+  return names;
+}
+
+// The attributes whose name is wanted, sorted.
+template <class Wanted>
+Xattrs xattrs_that(int fd, const std::string& what, Wanted&& wanted)
+{
+  Xattrs found;
+  const std::string names = list_xattrs(fd, what);
+  for (size_t at = 0; at < names.size();) {
+    const std::string name{names.c_str() + at};
+    at += name.size() + 1;
+    if (!wanted(name)) continue;
+    std::string value(65536, '\0'); // XATTR_SIZE_MAX
+    const ssize_t size = ::fgetxattr(fd, name.c_str(), value.data(), value.size());
+    if (size < 0 && errno == ENODATA) continue;
+    if (size < 0) throw Error{"read the attribute " + name + " of " + what, errno};
+    value.resize(static_cast<size_t>(size));
+    found.emplace_back(name, std::move(value));
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
 
 // Files are made with the modes that they are to have.
 class Unmasked {
@@ -49,8 +87,13 @@ public:
     const Unmasked unmasked;
     for (const CopyItem& item : plan_.items) {
       trace_.throw_if_interrupted();
+      if (plan_.below != nullptr && S_ISDIR(item.facts.mode)) {
+        const bool there = plan_.below->find(item.target) == LayerView::Kind::directory;
+        if (there && !item.dress) continue;
+        if (there) bring_up(item.target);
+      }
       const size_t slash = item.target.rfind('/');
-      const int parent = targets_.open(plan_.root, slash == std::string::npos ? "." : item.target.substr(0, slash));
+      const int parent = parent_of(item.target);
       const std::string name = slash == std::string::npos ? item.target : item.target.substr(slash + 1);
       if (S_ISDIR(item.facts.mode))
         directory(item, parent, name);
@@ -76,6 +119,60 @@ private:
     std::string path_;
     Fd fd_;
   };
+
+  int parent_of(const std::string& target)
+  {
+    const size_t slash = target.rfind('/');
+    const std::string parent = slash == std::string::npos ? "" : target.substr(0, slash);
+    if (plan_.below != nullptr) bring_up(parent);
+    return targets_.open(plan_.root, parent.empty() ? "." : parent);
+  }
+
+  // A directory of the layers below that gets something new, or new facts, becomes one of this layer too: with the
+  // mode, owner, times and attributes that it has there, as overlayfs copies it up. So do those on the way to it, and
+  // they keep their times.
+  void bring_up(const std::string& path)
+  {
+    if (path.empty() || path == brought_) return;
+    const size_t slash = path.rfind('/');
+    const std::string above = slash == std::string::npos ? "" : path.substr(0, slash);
+    struct stat status {};
+    if (!is_in_layer(path, status)) {
+      bring_up(above);
+      const Fd parent = open_in_root(plan_.root, above.empty() ? "." : above, O_RDONLY | O_DIRECTORY);
+      if (::fstat(parent.get(), &status) < 0) throw Error{"look at /" + above, errno};
+      copy_directory(path, parent.get(), path.substr(slash == std::string::npos ? 0 : slash + 1));
+      const std::array<timespec, 2> times{status.st_atim, status.st_mtim};
+      ::futimens(parent.get(), times.data());
+    }
+    brought_ = path;
+  }
+
+  bool is_in_layer(const std::string& path, struct stat& status) const
+  {
+    // Nothing in this layer is a link on the way to a directory of the plan (fits_onto).
+    if (::fstatat(plan_.root, path.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return true;
+    if (errno == ENOENT) return false;
+    throw Error{"look at /" + path, errno};
+  }
+
+  void copy_directory(const std::string& path, int parent, const std::string& name) const
+  {
+    const Fd from = plan_.below->open_directory(path);
+    struct stat status {};
+    if (::fstat(from.get(), &status) < 0) throw Error{"look at /" + path, errno};
+    if (::mkdirat(parent, name.c_str(), 0700) < 0) throw Error{"make the directory /" + path, errno, cure_of(errno)};
+    const Fd to = kernel::open_directory(parent, name);
+    if (::fchown(to.get(), status.st_uid, status.st_gid) < 0 || ::fchmod(to.get(), status.st_mode & 07777) < 0)
+      throw Error{"change the owner and mode of /" + path, errno};
+    const auto attributes = xattrs_that(from.get(), "/" + path,
+                                        [](std::string_view each) { return !each.starts_with("trusted.overlay."); });
+    for (const auto& [key, value] : attributes)
+      if (::fsetxattr(to.get(), key.c_str(), value.data(), value.size(), 0) < 0)
+        throw Error{"set the attribute " + key + " of /" + path, errno};
+    const std::array<timespec, 2> times{status.st_atim, status.st_mtim};
+    ::futimens(to.get(), times.data());
+  }
 
   [[noreturn]] static void fail(const char* what, const CopyItem& item, int number)
   {
@@ -212,27 +309,16 @@ private:
     set_times(to.get(), item.facts.modified);
   }
 
-  // copy_file_range(2) shares the blocks where the file system can; across some file systems it cannot at all.
+  // Blocks are shared where the file system can (ioctl_ficlone(2)). Where it cannot, copy_file_range(2) would copy too,
+  // but by way of a pipe, which for small files takes longer than read(2) and write(2).
   void content(const CopyItem& item, int from, int to)
   {
-    if (!shares_) return content_by_hand(item, from, to);
-    for (bool first = true;; first = false) {
-      const ssize_t copied = ::copy_file_range(from, nullptr, to, nullptr, 16 << 20, 0);
-      if (copied < 0 && errno == EINTR) {
-        trace_.throw_if_interrupted();
-        continue;
-      }
-      const bool cannot = errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS;
-      if (copied < 0 && first && cannot) {
-        shares_ = errno != EXDEV; // nor will the next file
-        return content_by_hand(item, from, to);
-      }
-      if (copied < 0) fail("write", item, errno);
-      // Some pseudo files say 0 here although read(2) gives bytes; a real empty file has size 0.
-      if (copied == 0 && first && item.facts.size > 0) return content_by_hand(item, from, to);
-      if (copied == 0) return;
-      told(static_cast<uint64_t>(copied));
+    if (shares_ && item.facts.size > 0) {
+      if (::ioctl(to, FICLONE, from) == 0) return told(item.facts.size);
+      // Some do not share this one file (another block size, other flags); the rest never share any.
+      if (errno != EINVAL && errno != EPERM && errno != ETXTBSY) shares_ = false;
     }
+    content_by_hand(item, from, to);
   }
 
   void content_by_hand(const CopyItem& item, int from, int to)
@@ -264,10 +350,28 @@ private:
   uint64_t total_ = 0, done_ = 0, last_told_ = 0;
   std::vector<std::pair<Fd, timespec>> directories_;
   Directory targets_, sources_;
-  bool shares_ = true; // copy_file_range(2) works between the two file systems
+  std::string brought_; // the directory that bring_up() took last
+  bool shares_ = true;  // FICLONE works between the two file systems, as far as we know
 };
 
 } // namespace
+
+bool fits_onto(const CopyPlan& plan, LayerView& layers)
+{
+  using Kind = LayerView::Kind;
+  std::map<std::string_view, bool> directories;
+  for (const CopyItem& item : plan.items) {
+    const bool is_directory = S_ISDIR(item.facts.mode);
+    // One thing in the way of another of the same plan.
+    if (const auto [other, fresh] = directories.emplace(item.target, is_directory);
+        !fresh && other->second != is_directory)
+      return false;
+    const Kind there = layers.find(item.target);
+    if (there == Kind::beyond_link) return false;
+    if (is_directory ? there == Kind::link || there == Kind::other : there == Kind::directory) return false;
+  }
+  return true;
+}
 
 bool is_carried(std::string_view attribute)
 {
@@ -275,28 +379,7 @@ bool is_carried(std::string_view attribute)
   return attribute.starts_with("user.") || attribute == "security.capability";
 }
 
-Xattrs read_xattrs(int fd, const std::string& what)
-{
-  Xattrs found;
-  std::string names(65536, '\0'); // XATTR_LIST_MAX
-  const ssize_t length = ::flistxattr(fd, names.data(), names.size());
-  if (length < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) return found;
-  if (length < 0) throw Error{"list the attributes of " + what, errno};
-  names.resize(static_cast<size_t>(length));
-  for (size_t at = 0; at < names.size();) {
-    const std::string name{names.c_str() + at};
-    at += name.size() + 1;
-    if (!is_carried(name)) continue;
-    std::string value(65536, '\0'); // XATTR_SIZE_MAX
-    const ssize_t size = ::fgetxattr(fd, name.c_str(), value.data(), value.size());
-    if (size < 0 && errno == ENODATA) continue;
-    if (size < 0) throw Error{"read the attribute " + name + " of " + what, errno};
-    value.resize(static_cast<size_t>(size));
-    found.emplace_back(name, std::move(value));
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
+Xattrs read_xattrs(int fd, const std::string& what) { return xattrs_that(fd, what, is_carried); }
 
 FileFacts facts_of(int fd, const std::string& what)
 {
@@ -328,8 +411,10 @@ void copy_into_root(Trace& trace, const CopyPlan& plan, Step& step)
   const auto result = perform(
       trace, "copy",
       [&] {
-        return CallText{fmt::format("copy_file_range and friends: {} entries ({})", plan.items.size(), plan.text),
-                        plan.text};
+        const std::string place = plan.below != nullptr ? path_of(plan.root) : "";
+        return CallText{fmt::format("read, write and friends: {} entries ({}){}", plan.items.size(), plan.text,
+                                    place.empty() ? "" : " below \"" + place + "\""),
+                        plan.text + (place.empty() ? "" : "   # below " + place)};
       },
       [&]() -> long {
         try {

@@ -6,6 +6,7 @@
 
 #include "core/base/handle.h"
 #include "core/base/trace.h"
+#include "core/kernel/layer_view.h"
 
 #include <cstdint>
 #include <string>
@@ -54,6 +55,7 @@ struct CopyItem {
 struct CopyPlan {
   int source_root = -1;        // paths are looked up below it, links that climb stay in it
   int root = -1;               // the image's
+  LayerView* below = nullptr;  // given: root is a layer that is being made, still empty, and lies on top of these
   std::string text;            // for messages and by-hand text: "cp -a ... ..."
   std::vector<CopyItem> items; // parents before their content
 };
@@ -61,6 +63,9 @@ struct CopyPlan {
 // a file, or the other way round, is an Error. So is a source that changed since its facts were taken. progress counts
 // bytes in step.
 void copy_into_root(Trace& trace, const CopyPlan& plan, Step& step);
+// Can the plan be written onto these layers (plan.below) with the same outcome as into their mounted tree? Not where a
+// link is on the way, and not where the tree refuses something.
+bool fits_onto(const CopyPlan& plan, LayerView& layers);
 
 // Gives every file, link and directory of a tree that is newer than `newest` (seconds since 1970) that time. Told as
 // one call. Throws Error.

@@ -332,3 +332,86 @@ def test_a_link_out_of_the_context_gives_nothing_of_the_host(conductor):
     secret = conductor.directory / "secret"
     secret.write_text("secret")
     assert "Conductorfile:2: COPY" in refused(conductor, "FROM busybox\nCOPY l /l\n", {"l": lambda p: p.symlink_to(secret)})
+
+
+# ---- a COPY that needs no mount
+
+
+# A world with something of every kind in two layers; all of it is older than the epoch of the test.
+LOWER = ("FROM busybox\n"
+         "RUN mkdir -p /d/deep/er /gone/sub /hidden/sub /owned && echo low > /d/f && echo low > /d/deep/f && ln -s f /d/l"
+         " && ln -s d /way && ln -s nowhere /d/dangling && ln -s deep /d/to-deep && mkfifo /d/p && echo x > /hidden/f"
+         " && chown 5:6 /owned /d/deep && chmod 2751 /d/deep && chmod 1777 /owned\n"
+         "RUN rm -r /gone && mkdir -p /hidden.new/a && rm -r /hidden && mv /hidden.new /hidden && echo two > /d/deep/two"
+         " && touch -d @1000000 /d/deep/er && touch -d @1000001 /d/deep && touch -d @1000002 /d && touch -d @1000003 / \n")
+
+
+def tree_of_context(path):
+    path.mkdir()
+    (path / "f").write_text("new")
+    (path / "deep/er").mkdir(parents=True)
+    (path / "deep/er/g").write_text("g" * 70000)
+    os.link(path / "f", path / "deep/twin")
+    (path / "l").symlink_to("elsewhere")
+    os.mkfifo(path / "pipe")
+    (path / "empty").mkdir(mode=0o700)
+    os.setxattr(path / "f", "user.colour", b"red")
+    os.chmod(path / "f", 0o4755)
+
+
+@pytest.mark.parametrize("copy", [
+    pytest.param("tree /new", id="a new directory"),
+    pytest.param("tree /new/", id="an open end"),
+    pytest.param("tree /a/b/c", id="new directories on the way"),
+    pytest.param("tree /d", id="over a directory of two layers"),
+    pytest.param("tree/deep /d/deep/er", id="below directories with facts of their own"),
+    pytest.param("tree/f /d/deep/er/f", id="one file below old directories"),
+    pytest.param("tree/f /d/f", id="in place of a file"),
+    pytest.param("tree/l /d/f", id="through a link of the context"),
+    pytest.param("tree/f tree/deep/twin /d/deep/", id="several files"),
+    pytest.param("--parents tree/f /owned/", id="parents"),
+    pytest.param("tree/f /d/p", id="in place of a fifo"),
+    pytest.param("tree /gone", id="where something was deleted"),
+    pytest.param("tree /hidden", id="into a directory that hides what was there"),
+    pytest.param("tree /owned/x", id="below a sticky directory of somebody"),
+    pytest.param("tree /", id="over the root"),
+    pytest.param("tree/deep /d/../owned/./y", id="dots"),
+    pytest.param("--chmod=640 tree/f /d/deep/h", id="a mode"),
+])
+def test_a_copy_without_a_mount_makes_the_same_layer(conductor, copy):
+    """The owner by number needs no look into the image; by name it does, and the layers are mounted for it."""
+    if "tree/l" in copy:
+        top = context(conductor, {"tree": tree_of_context, "tree/elsewhere": "linked"})
+    else:
+        top = context(conductor, {"tree": tree_of_context})
+    layers, mounted = [], []
+    for owner in ("0:0", "root:root"):
+        (top / "R").write_text(LOWER + f"COPY --chown={owner} {copy}\n")
+        told = conductor.run("--explain", "build", "web", top / "R", env={"SOURCE_DATE_EPOCH": "1234567890"})
+        assert told.returncode == 0, told.stderr
+        mounted.append("fsopen(\"overlay\"" in told.stderr.split("COPY", 1)[1] or "mount(\"conductor\"" in told.stderr.split("COPY", 1)[1])
+        layers.append(image(conductor)["layers"])
+    assert mounted == [False, True]
+    assert layers[0] == layers[1]
+
+
+@pytest.mark.parametrize("copy, there", [
+    pytest.param("tree/f /way/f", "/d/f", id="a link on the way"),
+    pytest.param("tree/f /d/l", "/d/f", id="a link as the place of a file"),
+    pytest.param("tree /d/dangling", "/d/nowhere/f", id="a link that leads nowhere"),
+    pytest.param("tree/deep/er /d/to-deep", "/d/deep/g", id="a link to a directory"),
+])
+def test_a_copy_follows_links_of_the_image(conductor, copy, there):
+    top = context(conductor, {"tree": tree_of_context, "R": LOWER + f"COPY {copy}\n"})
+    conductor.ok("build", "web", top / "R")
+    assert inside(conductor, "head", "-c3", there) in ("new", "ggg")
+    assert inside(conductor, "sh", "-c", "test -L /way && test -L /d/l && test -L /d/to-deep && echo links") == "links\n"
+
+
+@pytest.mark.parametrize("copy, why", [
+    pytest.param("tree/f tree/deep /d/f/", "make the directory", id="a file in the way of a directory"),
+    pytest.param("tree/deep/er /x/\nCOPY tree/f /x/g/", "make the directory", id="a file of an earlier step"),
+])
+def test_a_copy_that_does_not_fit_is_refused(conductor, copy, why):
+    top = context(conductor, {"tree": tree_of_context, "R": LOWER + f"COPY {copy}\n"})
+    assert why in conductor.fails("build", "web", top / "R")
