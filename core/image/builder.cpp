@@ -379,7 +379,7 @@ void Builder::make_layer(StageState& state, const Instruction& instruction, cons
   const Workshop shop{root_};
   const std::string rw = shop.path() + "/rw";
   kernel::make_directory(trace_, root_.dir(), rw, 0700);
-  fill(shop, rw, step);
+  const Packed packed = fill(shop, rw, step);
   trace_.throw_if_interrupted();
   const bool nothing = instruction.verb == Verb::workdir && kernel::list_directory(root_.dir(), rw + "/upper").empty();
   std::string id;
@@ -388,7 +388,8 @@ void Builder::make_layer(StageState& state, const Instruction& instruction, cons
     kernel::rename_entry(trace_, root_.dir(), rw + "/upper", root_.dir(), shop.path() + "/made/diff");
     if (request_.source_date_epoch)
       kernel::clamp_times(trace_, root_.dir(), shop.path() + "/made/diff", *request_.source_date_epoch);
-    id = commit_made(root_, shop, state.layers.empty() ? "" : state.layers.back(), title(instruction, 1000), now_ns())
+    id = commit_made(root_, shop, state.layers.empty() ? "" : state.layers.back(), title(instruction, 1000), now_ns(),
+                     packed)
              .id;
     state.layers.push_back(id);
   }

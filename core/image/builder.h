@@ -6,6 +6,7 @@
 #include "core/container/rootfs.h"
 #include "core/image/content_index.h"
 #include "core/image/image.h"
+#include "core/image/layer_packer.h"
 #include "core/image/recipe.h"
 #include "core/image/run_mount.h"
 #include "core/image/sources.h"
@@ -44,8 +45,10 @@ private:
   using Handler = void (Builder::*)(StageState&, const Instruction&);
   struct Row;
   static const Row& row_of(Verb verb);
+  // What packing a layer gives, where that was learnt while it was made.
+  using Packed = std::optional<PackedTree>;
   // Where a step writes: "tmp/.../rw" relative to the root directory, upper/ and work/ in it.
-  using Fill = std::function<void(const Workshop& shop, const std::string& rw, Step& step)>;
+  using Fill = std::function<Packed(const Workshop& shop, const std::string& rw, Step& step)>;
 
   size_t wanted_stage() const;
   std::optional<size_t> find_stage(const std::string& name, size_t before) const;
@@ -109,10 +112,14 @@ private:
   void take_download(const Instruction& instruction, Copying& copying, const std::string& address);
   void look_at_files(Copying& copying);
   void finish_copy(StageState& state, const Instruction& instruction, Copying& copying);
-  void fill_copy(const StageState& state, Copying& copying, const Workshop& shop, const std::string& rw, Step& step);
+  Packed fill_copy(const StageState& state, Copying& copying, const Workshop& shop, const std::string& rw, Step& step);
   Target target_of(const Copying& copying, int root) const;
-  // Straight into the layer, where looking into those below is enough. False: it takes their mounted tree.
-  bool fill_unmounted(const StageState& state, const Copying& copying, const std::string& rw, Step& step);
+  // Straight into the layer, where looking into those below is enough. done false: it takes their mounted tree.
+  struct Filled {
+    bool done = false;
+    Packed packed;
+  };
+  Filled fill_unmounted(const StageState& state, const Copying& copying, const std::string& rw, Step& step);
 
   // ---- RUN --mount (builder_mounts.cpp)
   struct PlannedMount {

@@ -215,8 +215,9 @@ void Builder::handle_add(StageState& state, const Instruction& instruction)
 
 void Builder::finish_copy(StageState& state, const Instruction& instruction, Copying& copying)
 {
-  layer(state, instruction, copying.inputs,
-        [&](const Workshop& shop, const std::string& rw, Step& step) { fill_copy(state, copying, shop, rw, step); });
+  layer(state, instruction, copying.inputs, [&](const Workshop& shop, const std::string& rw, Step& step) {
+    return fill_copy(state, copying, shop, rw, step);
+  });
 }
 
 // root: where the owner's name is looked up; numbers need no files.
@@ -233,28 +234,33 @@ Target Builder::target_of(const Copying& copying, int root) const
 
 // Mounting an overlay, writing through it and unmounting it takes longer than the copy itself. So what has its place
 // without following links goes straight where overlayfs would put it.
-bool Builder::fill_unmounted(const StageState& state, const Copying& copying, const std::string& rw, Step& step)
+Builder::Filled Builder::fill_unmounted(const StageState& state, const Copying& copying, const std::string& rw,
+                                        Step& step)
 {
   const bool names_owner = copying.owner.find_first_not_of("0123456789:") != std::string::npos;
   const bool fetches = !copying.later.empty() || std::any_of(copying.loose.begin(), copying.loose.end(),
                                                              [](const LooseFile& file) { return !file.path.empty(); });
   const bool may_unpack = copying.unpacks && std::any_of(copying.sources.begin(), copying.sources.end(),
                                                          [](const Source& source) { return !source.directory; });
-  if (names_owner || fetches || may_unpack) return false;
+  if (names_owner || fetches || may_unpack) return {};
   const Fd upper = kernel::open_directory(root_.dir(), rw + "/upper");
   kernel::LayerView layers{root_.dir(), Images::stack(state.layers)};
   Target target = target_of(copying, upper.get());
   target.layers = &layers;
-  const auto plan = plan_copy_onto_layers(copying.from, copying.sources, target, copying.loose);
-  if (plan) kernel::copy_into_root(trace_, *plan, step);
-  return plan.has_value();
+  auto plan = plan_copy_onto_layers(copying.from, copying.sources, target, copying.loose);
+  if (!plan) return {};
+  // With an epoch the times change once more, when all is there.
+  LayerStream stream;
+  if (!request_.source_date_epoch) plan->watcher = &stream;
+  const bool watched = kernel::copy_into_root(trace_, *plan, step);
+  return {.done = true, .packed = watched ? stream.finish() : Packed{}};
 }
 
-void Builder::fill_copy(const StageState& state, Copying& copying, const Workshop& shop, const std::string& rw,
-                        Step& step)
+Builder::Packed Builder::fill_copy(const StageState& state, Copying& copying, const Workshop& shop,
+                                   const std::string& rw, Step& step)
 {
   make_upper(state, rw);
-  if (fill_unmounted(state, copying, rw, step)) return;
+  if (Filled filled = fill_unmounted(state, copying, rw, step); filled.done) return filled.packed;
   const Fd tree = mount_for_writing(state, rw);
   const Target target = target_of(copying, tree.get());
   std::vector<Source> files;
@@ -299,6 +305,7 @@ void Builder::fill_copy(const StageState& state, Copying& copying, const Worksho
         trace_, plan_copy(from, {}, target, {{.name = download.name, .path = download.file, .facts = download.facts}}),
         step);
   }
+  return {};
 }
 
 } // namespace conductor::image

@@ -108,6 +108,7 @@ void Builder::handle_run(StageState& state, const Instruction& instruction)
     if (status.signal != 0)
       throw Error{fmt::format("{}: killed by signal {} (SIG{})", what, status.signal, sigabbrev_np(status.signal))};
     if (status.code != 0) throw Error{fmt::format("{}: exit status {}", what, status.code)};
+    return Packed{};
   });
 }
 
@@ -138,6 +139,7 @@ void Builder::handle_workdir(StageState& state, const Instruction& instruction)
     }
     plan.root = tree.get();
     kernel::copy_into_root(trace_, plan, step);
+    return Packed{};
   });
 }
 

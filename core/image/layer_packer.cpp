@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/container/spec.h"
+#include "core/image/side_digest.h"
 #include "core/image/tar.h"
 #include "core/image/whiteout.h"
 #include "core/kernel/files.h"
@@ -12,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <map>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -50,25 +52,36 @@ public:
   }
   std::string finish()
   {
-    flush();
-    return digest_.hex();
+    const std::string_view rest{buffer_.data(), used_};
+    if (sink_) sink_(rest);
+    return digest_.hex(rest);
   }
   uint64_t total() const { return total_; }
 
 private:
   void flush()
   {
-    const std::string_view bytes{buffer_.data(), used_};
-    digest_.bytes(bytes);
-    if (sink_) sink_(bytes);
+    if (sink_) sink_({buffer_.data(), used_});
+    digest_.block(buffer_);
     used_ = 0;
   }
   const ByteSink& sink_;
   std::string buffer_;
   size_t used_ = 0;
   uint64_t total_ = 0;
-  Digest digest_;
+  SideDigest digest_;
 };
+
+// Whole seconds, rounded down: what most programs write, and what then comes back the same.
+TarEntry entry_of(const std::string& name, const struct stat& status, EntryType type)
+{
+  return {.type = type,
+          .name = name,
+          .mode = status.st_mode & 07777,
+          .uid = status.st_uid,
+          .gid = status.st_gid,
+          .modified = {.tv_sec = status.st_mtim.tv_sec}};
+}
 
 class Packer {
 public:
@@ -88,17 +101,6 @@ private:
   [[noreturn]] static void fail(const char* what, const std::string& name, int number)
   {
     throw Error{std::string{what} + " '" + visible(name, 200) + "'", number};
-  }
-
-  static TarEntry entry_of(const std::string& name, const struct stat& status, EntryType type)
-  {
-    // Whole seconds, rounded down: what most programs write, and what then comes back the same.
-    return {.type = type,
-            .name = name,
-            .mode = status.st_mode & 07777,
-            .uid = status.st_uid,
-            .gid = status.st_gid,
-            .modified = {.tv_sec = status.st_mtim.tv_sec}};
   }
 
   void directory(int fd, const std::string& name, const struct stat& status)
@@ -234,6 +236,62 @@ private:
 PackedTree pack_tree(Trace& trace, int directory, TreeKind kind, const ByteSink& sink)
 {
   return Packer{trace, kind, sink}.run(directory);
+}
+
+// ---- while it is written
+
+struct LayerStream::State {
+  ByteSink nobody;
+  Output out{nobody};
+  uint64_t padding_of = 0; // the file that was told last
+  uint64_t content_bytes = 0;
+  bool spoiled = false;
+};
+
+LayerStream::LayerStream() : state_(std::make_unique<State>()) {}
+LayerStream::~LayerStream() = default;
+
+void LayerStream::node(const std::string& name, const struct stat& status, const kernel::Xattrs& xattrs,
+                       const std::string& link)
+{
+  State& state = *state_;
+  const auto depth = static_cast<size_t>(std::count(name.begin(), name.end(), '/')) + (name.empty() ? 0 : 1);
+  const bool is_file = S_ISREG(status.st_mode) && link.empty();
+  const std::string_view base = std::string_view{name}.substr(name.rfind('/') + 1);
+  state.spoiled = state.spoiled || base.starts_with(whiteout_prefix) || depth > deepest_entry;
+  if (state.spoiled) return;
+  EntryType type = EntryType::file;
+  if (S_ISDIR(status.st_mode)) type = EntryType::directory;
+  if (S_ISLNK(status.st_mode)) type = EntryType::symlink;
+  if (S_ISFIFO(status.st_mode)) type = EntryType::fifo;
+  if (S_ISREG(status.st_mode) && !is_file) type = EntryType::hard_link;
+  TarEntry entry = entry_of(name, status, type);
+  entry.link = link;
+  entry.xattrs = xattrs;
+  if (is_file) entry.size = static_cast<uint64_t>(status.st_size);
+  try {
+    const std::string header = tar_header(entry);
+    state.out.put(tar_padding(std::exchange(state.padding_of, entry.size)));
+    state.out.put(header);
+  } catch (const Error&) {
+    state.spoiled = true;
+  }
+  state.content_bytes += entry.size;
+}
+
+void LayerStream::content(std::string_view bytes)
+{
+  if (!state_->spoiled) state_->out.put(bytes);
+}
+
+std::optional<PackedTree> LayerStream::finish()
+{
+  State& state = *state_;
+  if (state.spoiled) return std::nullopt;
+  state.out.put(tar_padding(state.padding_of));
+  state.out.put(tar_end());
+  const uint64_t bytes = state.out.total();
+  return PackedTree{.diff_id = state.out.finish(), .tar_bytes = bytes, .content_bytes = state.content_bytes};
 }
 
 void pack_layer(const Root& root, const Layer& layer, const ByteSink& sink)

@@ -3,12 +3,14 @@
 #pragma once
 
 #include "core/image/digest.h"
+#include "core/kernel/copy.h"
 #include "core/store/images.h"
 #include "core/store/workshop.h"
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,6 +31,25 @@ struct PackedTree {
 // KiB. Sockets are left out. Throws Error: a file that changes while it is read, a tree too deep for an archive, names
 // or attributes that no archive can hold.
 PackedTree pack_tree(Trace& trace, int directory, TreeKind kind, const ByteSink& sink);
+
+// The same of a layer that is being written: told entry by entry by the copy that makes it (kernel::CopyPlan::watcher).
+class LayerStream : public kernel::CopyWatcher {
+public:
+  LayerStream();
+  LayerStream(const LayerStream&) = delete;
+  LayerStream& operator=(const LayerStream&) = delete;
+  ~LayerStream() override;
+  void node(const std::string& name, const struct stat& status, const kernel::Xattrs& xattrs,
+            const std::string& link) override;
+  void content(std::string_view bytes) override;
+  // After the copy, when it says that all was told. None: there is something that no archive can hold, which
+  // pack_tree() then says.
+  std::optional<PackedTree> finish();
+
+private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 // The layer's directory as a plain tar archive. Throws Error when it is no longer what its diff_id says.
 void pack_layer(const Root& root, const Layer& layer, const ByteSink& sink);

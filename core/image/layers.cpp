@@ -3,7 +3,6 @@
 #include "core/base/error.h"
 #include "core/container/spec.h"
 #include "core/image/digest.h"
-#include "core/image/layer_packer.h"
 #include "core/kernel/files.h"
 
 #include <algorithm>
@@ -22,16 +21,18 @@ Layer known_layer(const Images& images, const std::string& id)
 } // namespace
 
 Layer commit_made(const Root& root, const Workshop& shop, const std::string& parent, const std::string& made_by,
-                  std::optional<int64_t> created_ns)
+                  std::optional<int64_t> created_ns, std::optional<PackedTree> packed)
 {
   const std::string made = shop.path() + "/made";
-  const Fd tree = kernel::open_directory(root.dir(), made + "/diff");
-  const PackedTree packed = pack_tree(root.trace(), tree.get(), TreeKind::layer, {});
-  const Layer layer{.id = packed.diff_id,
-                    .diff_id = packed.diff_id,
+  if (!packed) {
+    const Fd tree = kernel::open_directory(root.dir(), made + "/diff");
+    packed = pack_tree(root.trace(), tree.get(), TreeKind::layer, {});
+  }
+  const Layer layer{.id = packed->diff_id,
+                    .diff_id = packed->diff_id,
                     .parent = parent,
                     .made_by = made_by,
-                    .size_bytes = packed.content_bytes,
+                    .size_bytes = packed->content_bytes,
                     .created_ns = created_ns.value_or(realtime_ns())};
   const Images images{root};
   images.commit_layer(made, layer);

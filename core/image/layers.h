@@ -1,6 +1,7 @@
 // From finished trees to layers of the store, and from layers to an image.
 #pragma once
 
+#include "core/image/layer_packer.h"
 #include "core/store/images.h"
 #include "core/store/workshop.h"
 
@@ -12,9 +13,10 @@
 namespace conductor::image {
 
 // Makes the workshop's "made/diff" a layer: packs it to learn its diff_id, which becomes its id (so the same content is
-// the same layer), and renames it into the store. created_ns: CLOCK_REALTIME; none: now.
+// the same layer), and renames it into the store. created_ns: CLOCK_REALTIME; none: now. packed: what packing it gives,
+// where that is known.
 Layer commit_made(const Root& root, const Workshop& shop, const std::string& parent, const std::string& made_by,
-                  std::optional<int64_t> created_ns = std::nullopt);
+                  std::optional<int64_t> created_ns = std::nullopt, std::optional<PackedTree> packed = std::nullopt);
 
 // The id of a layer whose directory says more than its archive: directories that the archive only implies look as in
 // the layers below (base first), so it belongs to just these.

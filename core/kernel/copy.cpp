@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <map>
 #include <optional>
+#include <set>
 
+#include <ctime>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/fs.h>
@@ -62,6 +64,26 @@ Xattrs xattrs_that(int fd, const std::string& what, Wanted&& wanted)
   return found;
 }
 
+// Do the items come in the order of an archive, each once? A directory comes right before its content, so the '/'
+// counts as less than any other byte of a name.
+bool is_in_order(const std::vector<CopyItem>& items)
+{
+  const auto before = [](char a, char b) {
+    const auto rank = [](char c) { return c == '/' ? 0 : static_cast<unsigned char>(c); };
+    return rank(a) < rank(b);
+  };
+  return std::adjacent_find(items.begin(), items.end(), [&](const CopyItem& a, const CopyItem& b) {
+           return !std::lexicographical_compare(a.target.begin(), a.target.end(), b.target.begin(), b.target.end(),
+                                                before);
+         }) == items.end();
+}
+
+std::string directory_of(const std::string& path)
+{
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash);
+}
+
 // Files are made with the modes that they are to have.
 class Unmasked {
 public:
@@ -80,17 +102,22 @@ public:
   {
     for (const CopyItem& item : plan.items)
       if (S_ISREG(item.facts.mode)) total_ += item.facts.size;
+    if (plan.watcher != nullptr && plan.below != nullptr && is_in_order(plan.items)) watcher_ = plan.watcher;
   }
 
-  void run()
+  bool run()
   {
     const Unmasked unmasked;
+    if (watcher_ != nullptr) {
+      find_touched();
+      watch_directory("", nullptr);
+    }
     for (const CopyItem& item : plan_.items) {
       trace_.throw_if_interrupted();
       if (plan_.below != nullptr && S_ISDIR(item.facts.mode)) {
         const bool there = plan_.below->find(item.target) == LayerView::Kind::directory;
         if (there && !item.dress) continue;
-        if (there) bring_up(item.target);
+        if (there) bring_up(item.target, &item);
       }
       const size_t slash = item.target.rfind('/');
       const int parent = parent_of(item.target);
@@ -102,6 +129,8 @@ public:
     }
     // Last, since making an entry changes the time of its directory.
     for (auto& [fd, time] : directories_) set_times(fd.get(), time);
+    if (watcher_ != nullptr) keep_promises();
+    return watcher_ != nullptr;
   }
 
 private:
@@ -122,8 +151,7 @@ private:
 
   int parent_of(const std::string& target)
   {
-    const size_t slash = target.rfind('/');
-    const std::string parent = slash == std::string::npos ? "" : target.substr(0, slash);
+    const std::string parent = directory_of(target);
     if (plan_.below != nullptr) bring_up(parent);
     return targets_.open(plan_.root, parent.empty() ? "." : parent);
   }
@@ -131,11 +159,12 @@ private:
   // A directory of the layers below that gets something new, or new facts, becomes one of this layer too: with the
   // mode, owner, times and attributes that it has there, as overlayfs copies it up. So do those on the way to it, and
   // they keep their times.
-  void bring_up(const std::string& path)
+  // dressed: by which item, which then tells the watcher of it.
+  void bring_up(const std::string& path, const CopyItem* dressed = nullptr)
   {
     if (path.empty() || path == brought_) return;
     const size_t slash = path.rfind('/');
-    const std::string above = slash == std::string::npos ? "" : path.substr(0, slash);
+    const std::string above = directory_of(path);
     struct stat status {};
     if (!is_in_layer(path, status)) {
       bring_up(above);
@@ -144,6 +173,7 @@ private:
       copy_directory(path, parent.get(), path.substr(slash == std::string::npos ? 0 : slash + 1));
       const std::array<timespec, 2> times{status.st_atim, status.st_mtim};
       ::futimens(parent.get(), times.data());
+      if (dressed == nullptr) watch_directory(path, nullptr);
     }
     brought_ = path;
   }
@@ -187,7 +217,7 @@ private:
   }
 
   // Owner first: chown(2) takes set-id bits and capabilities away.
-  static void set_attributes(int fd, const CopyItem& item)
+  void set_attributes(int fd, const CopyItem& item)
   {
     // What is made is root's and has the mode that was asked for, mostly: then a look is all, and costs a tenth.
     struct stat now {};
@@ -197,8 +227,10 @@ private:
     const mode_t mode = item.facts.mode & 07777;
     if ((!owned || (now.st_mode & 07777) != mode) && ::fchmod(fd, mode) < 0) fail("change the mode of", item, errno);
     for (const auto& [name, value] : item.facts.xattrs)
-      if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) < 0 && errno != EOPNOTSUPP)
-        fail(("set the attribute " + name + " of").c_str(), item, errno);
+      if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) < 0) {
+        if (errno != EOPNOTSUPP) fail(("set the attribute " + name + " of").c_str(), item, errno);
+        watcher_ = nullptr;
+      }
   }
 
   void directory(const CopyItem& item, int parent, const std::string& name)
@@ -215,6 +247,7 @@ private:
     if (!fd && item.dress && (errno == ELOOP || errno == ENOTDIR)) return; // a link to a directory
     if (!fd) fail("open", item, errno);
     set_attributes(fd.get(), item);
+    if (watcher_ != nullptr) return watch_directory(item.target, &item.facts.modified);
     if (directories_.size() < most_open)
       directories_.emplace_back(std::move(fd), item.facts.modified);
     else
@@ -242,6 +275,7 @@ private:
       fail("change the owner of", item, errno);
     const std::array<timespec, 2> times{item.facts.modified, item.facts.modified};
     ::utimensat(parent, name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW);
+    watch_name(item, parent, name);
   }
 
   void twin(const CopyItem& item, int parent, const std::string& name)
@@ -250,6 +284,7 @@ private:
     const std::string path = "/proc/self/fd/" + std::to_string(other.get());
     if (::linkat(AT_FDCWD, path.c_str(), parent, name.c_str(), AT_SYMLINK_FOLLOW) < 0)
       fail("make hard link", item, errno);
+    watch_name(item, parent, name);
   }
 
   static void write_all(const CopyItem& item, int to, const char* bytes, size_t length)
@@ -297,8 +332,10 @@ private:
   void file(const CopyItem& item, int parent, const std::string& name)
   {
     const Fd to = fresh_file(item, parent, name);
+    watch_file(item);
     if (item.source.empty()) {
       write_all(item, to.get(), item.content.data(), item.content.size());
+      if (watcher_ != nullptr) watcher_->content(item.content);
     } else {
       const Fd from = open_source(item);
       check_unchanged(item, from.get());
@@ -307,6 +344,80 @@ private:
     }
     set_attributes(to.get(), item);
     set_times(to.get(), item.facts.modified);
+    check_promise(to.get(), status_of(item));
+  }
+
+  // ---- what the watcher hears
+  //
+  // The header of an entry stands in front of what decides its time, so times are promised and kept afterwards: "now"
+  // is the beginning of the copy. What the file system made of a promise is looked at; where it is not what was told,
+  // the watcher has heard nothing.
+
+  // The directories that get a new entry.
+  void find_touched()
+  {
+    ::clock_gettime(CLOCK_REALTIME, &now_);
+    for (const CopyItem& item : plan_.items)
+      if (!S_ISDIR(item.facts.mode) || plan_.below->find(item.target) != LayerView::Kind::directory)
+        touched_.insert(directory_of(item.target));
+  }
+
+  // modified: of a directory that has one by the plan.
+  void watch_directory(const std::string& name, const timespec* modified)
+  {
+    if (watcher_ == nullptr) return;
+    const Fd fd = open_in_root(plan_.root, name.empty() ? "." : name, O_RDONLY | O_DIRECTORY);
+    struct stat status {};
+    if (::fstat(fd.get(), &status) < 0) throw Error{"look at /" + name, errno};
+    if (modified != nullptr)
+      status.st_mtim = *modified;
+    else if (touched_.contains(name))
+      status.st_mtim = now_;
+    promises_.emplace_back(name, status);
+    watcher_->node(name, status, read_xattrs(fd.get(), "/" + name), "");
+  }
+
+  static struct stat status_of(const CopyItem& item)
+  {
+    struct stat status {};
+    status.st_mode = item.facts.mode;
+    status.st_uid = item.uid;
+    status.st_gid = item.gid;
+    status.st_size = static_cast<off_t>(item.source.empty() ? item.content.size() : item.facts.size);
+    status.st_mtim = item.facts.modified;
+    return status;
+  }
+
+  void watch_file(const CopyItem& item)
+  {
+    if (watcher_ != nullptr) watcher_->node(item.target, status_of(item), item.facts.xattrs, "");
+  }
+
+  void watch_name(const CopyItem& item, int parent, const std::string& name)
+  {
+    if (watcher_ == nullptr) return;
+    struct stat status {};
+    if (::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) fail("look at", item, errno);
+    watcher_->node(item.target, status, {}, item.twin.empty() ? item.facts.link : item.twin);
+  }
+
+  void check_promise(int fd, const struct stat& told)
+  {
+    struct stat now {};
+    if (watcher_ == nullptr) return;
+    const bool kept = ::fstat(fd, &now) == 0 && now.st_mode == told.st_mode && now.st_uid == told.st_uid &&
+                      now.st_gid == told.st_gid && now.st_mtim.tv_sec == told.st_mtim.tv_sec &&
+                      (S_ISDIR(told.st_mode) || now.st_size == told.st_size);
+    if (!kept) watcher_ = nullptr;
+  }
+
+  void keep_promises()
+  {
+    for (const auto& [name, status] : promises_) {
+      const Fd fd = open_in_root(plan_.root, name.empty() ? "." : name, O_RDONLY | O_DIRECTORY);
+      set_times(fd.get(), status.st_mtim);
+      check_promise(fd.get(), status);
+    }
   }
 
   // Blocks are shared where the file system can (ioctl_ficlone(2)). Where it cannot, copy_file_range(2) would copy too,
@@ -314,13 +425,20 @@ private:
   void content(const CopyItem& item, int from, int to)
   {
     if (shares_ && item.facts.size > 0) {
-      if (::ioctl(to, FICLONE, from) == 0) return told(item.facts.size);
+      if (::ioctl(to, FICLONE, from) == 0) return cloned(item, from);
       // Some do not share this one file (another block size, other flags); the rest never share any.
       if (errno != EINVAL && errno != EPERM && errno != ETXTBSY) shares_ = false;
     }
     content_by_hand(item, from, to);
   }
 
+  void cloned(const CopyItem& item, int from)
+  {
+    if (watcher_ == nullptr) return told(item.facts.size);
+    content_by_hand(item, from, -1);
+  }
+
+  // to: -1 where the watcher alone wants it.
   void content_by_hand(const CopyItem& item, int from, int to)
   {
     std::array<char, 262144> buffer; // NOLINT: filled by read(2)
@@ -330,7 +448,8 @@ private:
       if (got < 0) throw Error{"read '" + item.source + "'", errno};
       if (got == 0) return;
       trace_.throw_if_interrupted();
-      write_all(item, to, buffer.data(), static_cast<size_t>(got));
+      if (to >= 0) write_all(item, to, buffer.data(), static_cast<size_t>(got));
+      if (watcher_ != nullptr) watcher_->content({buffer.data(), static_cast<size_t>(got)});
       told(static_cast<uint64_t>(got));
     }
   }
@@ -350,8 +469,12 @@ private:
   uint64_t total_ = 0, done_ = 0, last_told_ = 0;
   std::vector<std::pair<Fd, timespec>> directories_;
   Directory targets_, sources_;
-  std::string brought_; // the directory that bring_up() took last
-  bool shares_ = true;  // FICLONE works between the two file systems, as far as we know
+  std::string brought_;            // the directory that bring_up() took last
+  CopyWatcher* watcher_ = nullptr; // none: nobody listens, or not any more
+  timespec now_{};
+  std::set<std::string> touched_;
+  std::vector<std::pair<std::string, struct stat>> promises_; // of directories
+  bool shares_ = true; // FICLONE works between the two file systems, as far as we know
 };
 
 } // namespace
@@ -405,9 +528,10 @@ FileFacts facts_of(int fd, const std::string& what)
   return facts;
 }
 
-void copy_into_root(Trace& trace, const CopyPlan& plan, Step& step)
+bool copy_into_root(Trace& trace, const CopyPlan& plan, Step& step)
 {
   std::optional<Error> error;
+  bool watched = false;
   const auto result = perform(
       trace, "copy",
       [&] {
@@ -418,7 +542,7 @@ void copy_into_root(Trace& trace, const CopyPlan& plan, Step& step)
       },
       [&]() -> long {
         try {
-          Copier{trace, plan, step}.run();
+          watched = Copier{trace, plan, step}.run();
           return 0;
         } catch (const Error& failed) {
           error = failed;
@@ -428,6 +552,7 @@ void copy_into_root(Trace& trace, const CopyPlan& plan, Step& step)
       });
   if (error) throw Error{*error};
   if (result.failed()) throw Error{plan.text, result.error};
+  return watched;
 }
 
 namespace {

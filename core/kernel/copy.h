@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -52,17 +53,31 @@ struct CopyItem {
   std::string twin;    // another item's target that this one is a hard link to; empty: a file of its own
   std::string content; // of a file without a source
 };
+// Hears of all that a layer gets, in the order of its archive (each directory before its content, names of one
+// directory as bytes), while it is written: so that nobody has to read it again.
+class CopyWatcher {
+public:
+  virtual ~CopyWatcher() = default;
+  // name: below the root, empty for itself. status: what it has when the copy is complete. link: where a symlink
+  // points; of another name of a file, its first one.
+  virtual void node(const std::string& name, const struct stat& status, const Xattrs& xattrs,
+                    const std::string& link) = 0;
+  virtual void content(std::string_view bytes) = 0; // of the file that was told last
+};
 struct CopyPlan {
-  int source_root = -1;        // paths are looked up below it, links that climb stay in it
-  int root = -1;               // the image's
-  LayerView* below = nullptr;  // given: root is a layer that is being made, still empty, and lies on top of these
-  std::string text;            // for messages and by-hand text: "cp -a ... ..."
-  std::vector<CopyItem> items; // parents before their content
+  int source_root = -1;           // paths are looked up below it, links that climb stay in it
+  int root = -1;                  // the image's
+  LayerView* below = nullptr;     // given: root is a layer that is being made, still empty, and lies on top of these
+  CopyWatcher* watcher = nullptr; // with `below`
+  std::string text;               // for messages and by-hand text: "cp -a ... ..."
+  std::vector<CopyItem> items;    // parents before their content
 };
 // Directories that are there stay as they are, unless dressed; files and links are replaced; a directory in the way of
 // a file, or the other way round, is an Error. So is a source that changed since its facts were taken. progress counts
 // bytes in step.
-void copy_into_root(Trace& trace, const CopyPlan& plan, Step& step);
+// Returns whether the watcher heard the whole truth; else the layer must be read: the plan names something twice or out
+// of order, or the file system keeps something otherwise than it was asked to.
+bool copy_into_root(Trace& trace, const CopyPlan& plan, Step& step);
 // Can the plan be written onto these layers (plan.below) with the same outcome as into their mounted tree? Not where a
 // link is on the way, and not where the tree refuses something.
 bool fits_onto(const CopyPlan& plan, LayerView& layers);

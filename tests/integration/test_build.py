@@ -359,7 +359,7 @@ def tree_of_context(path):
     os.chmod(path / "f", 0o4755)
 
 
-@pytest.mark.parametrize("copy", [
+COPIES = [
     pytest.param("tree /new", id="a new directory"),
     pytest.param("tree /new/", id="an open end"),
     pytest.param("tree /a/b/c", id="new directories on the way"),
@@ -377,7 +377,20 @@ def tree_of_context(path):
     pytest.param("tree /", id="over the root"),
     pytest.param("tree/deep /d/../owned/./y", id="dots"),
     pytest.param("--chmod=640 tree/f /d/deep/h", id="a mode"),
-])
+    pytest.param("tree/deep tree/empty /x/", id="two directories into one"),
+    pytest.param("tree/deep/er/g tree/f /x/", id="not in the order of names"),
+]
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_the_digest_that_a_copy_learns_on_the_way_is_that_of_its_layer(conductor, copy):
+    """To save a layer packs it again, and says so when that gives another digest."""
+    top = context(conductor, {"tree": tree_of_context, "tree/elsewhere": "linked", "R": LOWER + f"COPY {copy}\n"})
+    conductor.ok("build", "web", top / "R")
+    conductor.ok("save", "web", "-o", conductor.directory / "web.tar")
+
+
+@pytest.mark.parametrize("copy", COPIES)
 def test_a_copy_without_a_mount_makes_the_same_layer(conductor, copy):
     """The owner by number needs no look into the image; by name it does, and the layers are mounted for it."""
     if "tree/l" in copy:

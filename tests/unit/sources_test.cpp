@@ -1,6 +1,7 @@
 // What a COPY takes, what its hash covers, and where it goes. Needs no root: files of this user in a temporary place.
 #include "core/base/error.h"
 #include "core/image/ignore.h"
+#include "core/image/layer_packer.h"
 #include "core/image/sources.h"
 #include "core/kernel/files.h"
 #include "tests/unit/temporary_root.h"
@@ -285,6 +286,123 @@ TEST_F(Sources, ParentsComeAlong)
   write("dir/deep/z", "z");
   EXPECT_EQ(places({"dir/./deep/z"}, "/x/", {.parents = true}), (Strings{"x", "x/deep", "x/deep/z"}));
   EXPECT_EQ(places({"**/z"}, "/x/", {.parents = true}), (Strings{"x", "x/dir", "x/dir/deep", "x/dir/deep/z"}));
+}
+
+// ---- onto layers
+
+class OntoLayers : public Sources {
+protected:
+  void SetUp() override
+  {
+    Sources::SetUp();
+    for (const char* path : {"low", "high", "upper", "low/opt", "low/opt/lib", "high/opt", "high/new"})
+      ASSERT_EQ(mkdirat(at(), path, 0755), 0);
+    ASSERT_EQ(symlinkat("opt", at(), "low/way"), 0);
+    ASSERT_EQ(symlinkat("x", at(), "high/opt/file"), 0);
+    const timespec old[] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    for (const char* path : {"low/opt", "low/opt/lib", "high/opt"}) ASSERT_EQ(utimensat(at(), path, old, 0), 0);
+  }
+  int at() const { return layers_.get(); }
+  kernel::LayerView view() const { return {at(), {"low", "high"}}; }
+  // Copies, and compares what the watcher heard with what is there. Returns whether it heard all.
+  bool copy_onto(const Strings& words, const std::string& destination, const Selection& other = {}) const
+  {
+    kernel::LayerView layers = view();
+    const Fd upper = kernel::open_directory(at(), "upper");
+    auto plan = plan_copy_onto_layers(root(), look(words, other),
+                                      {.image_root = upper.get(),
+                                       .layers = &layers,
+                                       .destination = destination,
+                                       .owner = std::pair{getuid(), getgid()}});
+    if (!plan) throw Error{"the plan does not fit onto the layers"};
+    LayerStream stream;
+    plan->watcher = &stream;
+    Trace trace;
+    Step step{trace, "copy"};
+    const bool watched = kernel::copy_into_root(trace, *plan, step);
+    step.done();
+    if (!watched) return false;
+    const auto heard = stream.finish();
+    const PackedTree there = pack_tree(trace, upper.get(), TreeKind::layer, {});
+    EXPECT_TRUE(heard);
+    EXPECT_EQ(heard->diff_id, there.diff_id);
+    EXPECT_EQ(heard->tar_bytes, there.tar_bytes);
+    EXPECT_EQ(heard->content_bytes, there.content_bytes);
+    return true;
+  }
+  time_t time_of(const std::string& path) const
+  {
+    struct stat status {};
+    EXPECT_EQ(fstatat(at(), path.c_str(), &status, AT_SYMLINK_NOFOLLOW), 0) << path;
+    return status.st_mtim.tv_sec;
+  }
+
+  conductor::testing::TemporaryDirectory below_;
+  Fd layers_{open(below_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+};
+
+TEST_F(OntoLayers, TheWatcherHearsWhatIsThere)
+{
+  write("dir/big", std::string(1'000'000, 'b')); // several blocks
+  ASSERT_EQ(linkat(top_.get(), "dir/big", top_.get(), "dir/twin", 0), 0);
+  EXPECT_TRUE(copy_onto({"dir"}, "/opt/lib/x"));
+}
+
+TEST_F(OntoLayers, DirectoriesOnTheWayComeUpAsTheyAre)
+{
+  EXPECT_TRUE(copy_onto({"file"}, "/opt/lib/"));
+  EXPECT_EQ(time_of("upper/opt"), 1000);
+  EXPECT_NE(time_of("upper/opt/lib"), 1000); // it got something new
+}
+
+TEST_F(OntoLayers, WhatIsOutOfOrderIsNotWatched)
+{
+  write("a", "a");
+  EXPECT_FALSE(copy_onto({"file", "a"}, "/new/"));
+}
+
+TEST_F(OntoLayers, NamesThatNoArchiveHoldsAreNotHeard)
+{
+  write("dir/.wh.x", "");
+  kernel::LayerView layers = view();
+  const Fd upper = kernel::open_directory(at(), "upper");
+  auto plan = plan_copy_onto_layers(
+      root(), look({"dir"}),
+      {.image_root = upper.get(), .layers = &layers, .destination = "/x", .owner = std::pair{getuid(), getgid()}});
+  ASSERT_TRUE(plan);
+  LayerStream stream;
+  plan->watcher = &stream;
+  Trace trace;
+  Step step{trace, "copy"};
+  EXPECT_TRUE(kernel::copy_into_root(trace, *plan, step));
+  step.done();
+  EXPECT_FALSE(stream.finish());
+}
+
+TEST_F(OntoLayers, LinksAreForTheMountedTree)
+{
+  EXPECT_THROW(copy_onto({"file"}, "/way/x"), Error);    // on the way
+  EXPECT_THROW(copy_onto({"file"}, "/opt/file"), Error); // as the place
+  EXPECT_THROW(copy_onto({"dir"}, "/way"), Error);
+}
+
+TEST_F(OntoLayers, TheViewMergesAsOverlayfsDoes)
+{
+  using Kind = kernel::LayerView::Kind;
+  kernel::LayerView layers = view();
+  EXPECT_EQ(layers.find(""), Kind::directory);
+  EXPECT_EQ(layers.find("opt/lib"), Kind::directory); // of low, through high
+  EXPECT_EQ(layers.find("opt/file"), Kind::link);
+  EXPECT_EQ(layers.find("opt/file/x"), Kind::beyond_link);
+  EXPECT_EQ(layers.find("way/lib"), Kind::beyond_link);
+  EXPECT_EQ(layers.find("nothing/at/all"), Kind::nothing);
+  ASSERT_EQ(unlinkat(at(), "high/opt/file", 0), 0);
+  ASSERT_EQ(unlinkat(at(), "high/opt", AT_REMOVEDIR), 0);
+  const Fd hides{openat(at(), "high/opt", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)};
+  ASSERT_TRUE(hides);
+  kernel::LayerView hidden = view();
+  EXPECT_EQ(hidden.find("opt"), Kind::other);
+  EXPECT_EQ(hidden.find("opt/lib"), Kind::nothing);
 }
 
 } // namespace
