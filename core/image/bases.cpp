@@ -23,7 +23,7 @@ ImageConfig config_of(const Base& base)
 
 std::string key_of(const Context& context, const Base& base)
 {
-  return base.kind == BaseKind::busybox ? busybox_key() : distribution_key(context, base);
+  return base.kind == BaseKind::busybox ? busybox_key(context) : distribution_key(context, base);
 }
 
 void fill(Context& context, const Base& base, const Workshop& shop, const std::string& tree)

@@ -19,7 +19,7 @@ MadeBase make_base(Context& context, const Base& base);
 // ---- one function per kind: what its layer depends on, and how its tree is filled
 
 // tree: of the layer, relative to the root directory; it is there and empty.
-std::string busybox_key();
+std::string busybox_key(const Context& context);
 void fill_busybox(Context& context, const std::string& tree);
 
 std::string distribution_key(const Context& context, const Base& base);

@@ -3,6 +3,7 @@
 #include "core/image/bases.h"
 
 #include "core/base/error.h"
+#include "core/image/content_index.h"
 #include "core/image/digest.h"
 #include "core/kernel/copy.h"
 #include "core/kernel/files.h"
@@ -111,14 +112,23 @@ void copy_program(Trace& trace, const std::string& busybox, int tree)
 
 } // namespace
 
-std::string busybox_key()
+// Every build from busybox asks, so what two megabytes hash to is remembered: where builds have their directory
+// already.
+std::string busybox_key(const Context& context)
 {
   const std::string path = find_busybox();
   const Fd fd{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (!fd) throw Error{"open " + path, errno};
+  const kernel::FileFacts facts = kernel::facts_of(fd.get(), path);
+  const Fd share = kernel::open_directory(AT_FDCWD, directory_of(path) + "/.");
+  ContentIndex index{context.root, share.get(), "busybox"};
+  if (const KnownContent* known = index.find(facts)) return hex_of(known->digest);
   Digest digest;
   digest.field("busybox 1").file(fd.get(), path);
-  return digest.hex();
+  const RawDigest key = digest.raw();
+  index.note(facts, {.digest = key});
+  if (kernel::exists(context.root.dir(), "build")) index.save();
+  return hex_of(key);
 }
 
 void fill_busybox(Context& context, const std::string& tree)

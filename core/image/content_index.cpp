@@ -55,11 +55,11 @@ bool is_settled(const timespec& changed)
 
 } // namespace
 
-ContentIndex::ContentIndex(const Root& root, int directory) : root_(root)
+ContentIndex::ContentIndex(const Root& root, int directory, std::string_view name) : root_(root)
 {
   struct stat status {};
   if (fstat(directory, &status) < 0) return;
-  path_ = fmt::format("{}/index-{:x}-{:x}", directory_name, static_cast<uint64_t>(status.st_dev),
+  path_ = fmt::format("{}/{}-{:x}-{:x}", directory_name, name, static_cast<uint64_t>(status.st_dev),
                       static_cast<uint64_t>(status.st_ino));
   std::string text;
   try {

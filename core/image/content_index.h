@@ -2,7 +2,7 @@
 // git's index has it. So a look at a context that did not change reads no file: one statx(2) each.
 //
 // It is a help, never the truth: one that is damaged or gone costs time only. Lies in root/build/index-<device>-<inode>
-// of the context's directory.
+// of the context's directory; who has digests of another kind gives them another name than "index".
 #pragma once
 
 #include "core/kernel/copy.h"
@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace conductor::image {
@@ -25,7 +26,7 @@ struct KnownContent {
 class ContentIndex {
 public:
   // directory: the context's, open.
-  ContentIndex(const Root& root, int directory);
+  ContentIndex(const Root& root, int directory, std::string_view name = "index");
   ContentIndex(const ContentIndex&) = delete;
   ContentIndex& operator=(const ContentIndex&) = delete;
 

@@ -63,11 +63,13 @@ std::array<unsigned char, 32> Digest::raw()
   return bytes;
 }
 
-std::string Digest::hex()
+std::string Digest::hex() { return hex_of(raw()); }
+
+std::string hex_of(const std::array<unsigned char, 32>& digest)
 {
   constexpr const char* digits = "0123456789abcdef";
   std::string text;
-  for (const unsigned char byte : raw()) {
+  for (const unsigned char byte : digest) {
     text += digits[byte >> 4];
     text += digits[byte & 15];
   }

@@ -29,6 +29,7 @@ private:
   std::unique_ptr<State> state_;
 };
 
+std::string hex_of(const std::array<unsigned char, 32>& digest); // 64 digits
 std::string sha256(std::string_view text);
 // Of the whole content of an open file, from its current offset. Throws Error.
 std::array<unsigned char, 32> digest_of(int fd, const std::string& what);

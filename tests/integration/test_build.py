@@ -1,11 +1,14 @@
 """From a build file to an image: what each instruction does, what the image then holds, and what is refused."""
 import os
+import shutil
 import socket
 import stat
 import subprocess
 import threading
+import time
 
 import pytest
+from support.waiting import wait_until
 
 
 def context(conductor, files):
@@ -332,6 +335,32 @@ def test_a_link_out_of_the_context_gives_nothing_of_the_host(conductor):
     secret = conductor.directory / "secret"
     secret.write_text("secret")
     assert "Conductorfile:2: COPY" in refused(conductor, "FROM busybox\nCOPY l /l\n", {"l": lambda p: p.symlink_to(secret)})
+
+
+def test_another_busybox_of_the_same_size_and_time_is_another_base(conductor):
+    """What it hashes to is remembered, by what only the kernel sets too."""
+    programs = conductor.directory / "programs"
+    programs.mkdir()
+    for name in ("conductor", "conductor-images"):
+        shutil.copy2(conductor.program.parent / name, programs / name)
+    busybox = programs / "share/busybox"
+    busybox.parent.mkdir()
+    shutil.copy2(next(p for p in (conductor.program.parent / "share/busybox", "/bin/busybox") if os.path.exists(p)), busybox)
+    conductor.program = programs / "conductor"
+    wait_until(lambda: time.time() - busybox.stat().st_ctime > 0.1, 10, "the file is no longer fresh")
+    for _ in range(3):
+        build(conductor, "FROM busybox\nWORKDIR /w\n")
+    assert list(conductor.root.glob("build/busybox-*"))
+    before, times = image(conductor)["layers"], busybox.stat()
+    with open(busybox, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 1]))
+    os.utime(busybox, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert busybox.stat().st_mtime_ns == times.st_mtime_ns
+    build(conductor, "FROM busybox\nWORKDIR /w\n")
+    assert image(conductor)["layers"][0] != before[0]
 
 
 # ---- a COPY that needs no mount
