@@ -131,6 +131,22 @@ void read_history(const json& list, std::vector<HistoryEntry>& history)
   }
 }
 
+// What parses a document needs no stack for its levels, but what copies and writes one does.
+bool nests_deeper(std::string_view text, size_t most)
+{
+  size_t depth = 0;
+  bool quoted = false;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '"') quoted = !quoted;
+    if (quoted && c == '\\') ++at;
+    if (quoted) continue;
+    if ((c == '[' || c == '{') && ++depth > most) return true;
+    if ((c == ']' || c == '}') && depth > 0) --depth;
+  }
+  return false;
+}
+
 std::vector<std::string> read_diff_ids(const json& document)
 {
   const json* rootfs = member(document, "rootfs");
@@ -273,6 +289,7 @@ std::string configuration_text(const ImageConfig& config, const std::vector<std:
 Configuration parse_configuration(std::string_view text)
 {
   if (text.size() > longest_configuration) refuse("is larger than 4 MiB");
+  if (nests_deeper(text, deepest_configuration)) refuse("is nested too deeply");
   const json document = json::parse(text, nullptr, false);
   if (document.is_discarded()) refuse("is no JSON");
   if (!document.is_object()) refuse("is no JSON object");

@@ -62,6 +62,7 @@ Configuration parse_configuration(std::string_view text);
 
 // At most so many bytes are taken as a configuration or a manifest (the distribution specification's advice).
 inline constexpr size_t longest_configuration = 4 << 20;
+inline constexpr size_t deepest_configuration = 100; // levels of lists and objects
 // The kernel stacks 500 layers at most; nobody who means well comes near.
 inline constexpr size_t most_layers = 400;
 

@@ -209,6 +209,25 @@ def test_a_layout_directory_with_links_out_is_not_followed(conductor):
     assert leftovers(conductor) == []
 
 
+def test_a_configuration_of_many_levels(conductor):
+    """Whoever copies or writes such a document needs a stack for it."""
+    layer = hostile.file(b"f") + hostile.END
+    config = json.dumps({"os": "linux", "rootfs": {"type": "layers",
+                         "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]}})
+    for levels, refused in ((50, False), (1_000_000, True)):
+        members = {"c.json": (config[:-1] + ', "x": ["\\"[", ' + "[" * levels + "]" * levels + "]}").encode(), "l": layer,
+                   "manifest.json": json.dumps([{"Config": "c.json", "RepoTags": ["deep:1"], "Layers": ["l"]}]).encode()}
+        outer(conductor.directory / "i.tar", members)
+        if refused:
+            assert "nested too deeply" in conductor.fails("load", conductor.directory / "i.tar")
+            assert leftovers(conductor) == []
+        else:
+            conductor.ok("load", conductor.directory / "i.tar")
+            assert conductor.json("inspect", "deep:1")["configuration"]["x"][0] == '"['
+            conductor.ok("rmi", "deep:1")
+            conductor.ok("prune", "--force")
+
+
 # ---- bombs
 
 def test_a_bomb_stops_early(conductor):
