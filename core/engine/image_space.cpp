@@ -93,8 +93,10 @@ public:
   void layers(const std::set<std::string>& needed)
   {
     for (const std::string& id : images_.layer_ids()) {
-      const auto layer = images_.find_layer(id);
-      if (needed.contains(id)) {
+      // Without what a needed one says of its packed forms these would go.
+      const bool is_needed = needed.contains(id);
+      const auto layer = is_needed ? images_.find_layer(id) : images_.readable_layer(id);
+      if (is_needed) {
         if (layer)
           for (const PackedForm& form : layer->packed) kept_blobs_.insert(form.digest);
         continue;
@@ -138,8 +140,11 @@ Pruned sweep(Context& context, Does does, bool images_too)
   const auto containers = Containers{root}.list();
   Sweep sweeping{context, does};
   if (images_too) sweeping.nameless_images(containers);
-  sweeping.cache();
   std::vector<Image> images = Images{root}.list();
+  // What such an image stands on nobody can tell, so nothing may go.
+  for (const Image& image : images)
+    if (!image.damage.empty()) throw Error{image.damage, 0, "conductor rmi id:" + image.id.substr(0, 12)};
+  sweeping.cache();
   // Counting leaves the nameless where they are; removing has taken them away, or somebody uses them.
   for (Image& image : images)
     if (image.names.empty() && (!images_too || is_used(image, containers))) image.names.emplace_back("used");
@@ -195,7 +200,7 @@ Space space(Context& context, bool containers_too)
   }
   std::map<std::string, std::vector<std::string>> blob_owners;
   for (const std::string& id : images.layer_ids()) {
-    const auto layer = images.find_layer(id);
+    const auto layer = images.readable_layer(id);
     found.rows.push_back({"layer", id, layer ? layer->size_bytes : 0, owners[id]});
     if (!layer) continue;
     for (const PackedForm& form : layer->packed) blob_owners[form.digest].push_back("layer " + id.substr(0, 12));

@@ -41,9 +41,11 @@ std::vector<Listed> list(Context& context)
   const Images images{context.root};
   const auto containers = Containers{context.root}.list();
   std::vector<Listed> rows;
-  for (const Image& image : images.list())
+  for (const Image& image : images.list()) {
+    if (!image.damage.empty()) context.trace.notice(image.damage);
     for (const std::string& name : image.names)
       rows.push_back({name, image, images.size(image), users_of(containers, image.id)});
+  }
   std::sort(rows.begin(), rows.end(), [](const Listed& a, const Listed& b) { return a.name < b.name; });
   return rows;
 }
@@ -51,7 +53,7 @@ std::vector<Listed> list(Context& context)
 std::string list_json(const std::vector<Listed>& rows)
 {
   nlohmann::json document = nlohmann::json::array();
-  for (const Listed& row : rows)
+  for (const Listed& row : rows) {
     document.push_back({{"name", row.name},
                         {"id", row.image.id},
                         {"size_bytes", row.size_bytes},
@@ -59,13 +61,15 @@ std::string list_json(const std::vector<Listed>& rows)
                         {"created", rfc3339(row.image.created_ns)},
                         {"base", row.image.base},
                         {"used_by", row.used_by}});
+    if (!row.image.damage.empty()) document.back()["damage"] = row.image.damage;
+  }
   return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 Removed remove(Context& context, const std::string& reference)
 {
   const Images images{context.root};
-  const Image image = images.load(reference);
+  const Image image = images.load_even_damaged(reference);
   const auto names = images.names_of(image.id);
   const std::string normal = normal_reference(reference);
   const bool by_id = normal.starts_with("id:");
@@ -113,7 +117,7 @@ std::vector<HistoryRow> history(Context& context, const std::string& reference)
     row.entry = std::move(entry);
     if (row.entry.empty_layer) continue;
     row.layer = image.layers[at++];
-    if (const auto layer = images.find_layer(row.layer)) row.size_bytes = layer->size_bytes;
+    if (const auto layer = images.readable_layer(row.layer)) row.size_bytes = layer->size_bytes;
   }
   std::reverse(rows.begin(), rows.end());
   return rows;
@@ -139,7 +143,7 @@ std::string inspect(Context& context, const std::string& reference)
   const Image image = images.load(reference);
   Json layers = Json::array();
   for (const std::string& id : image.layers) {
-    const auto layer = images.find_layer(id);
+    const auto layer = images.readable_layer(id);
     if (!layer) continue;
     Json packed = Json::array();
     for (const PackedForm& form : layer->packed)

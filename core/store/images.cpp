@@ -62,16 +62,22 @@ std::vector<std::pair<std::string, std::string>> all_names(const Root& root)
   return names;
 }
 
+// Told: as Image::damage.
+enum class Damage : char { throws, told };
+
 std::optional<Image> read_image(const Root& root, const std::string& id,
-                                const std::vector<std::pair<std::string, std::string>>& names)
+                                const std::vector<std::pair<std::string, std::string>>& names, Damage damage)
 {
-  const auto text = kernel::find_content(root.dir(), id_path(id));
-  if (!text) return std::nullopt;
   Image image;
   try {
+    const auto text = kernel::find_content(root.dir(), id_path(id));
+    if (!text) return std::nullopt;
     image = image_from_json(*text);
   } catch (const Error& error) {
-    throw error.within(root.path() + "/" + id_path(id)).with_hint("conductor rmi id:" + id.substr(0, 12));
+    const Error whole = error.within(root.path() + "/" + id_path(id)).with_hint("conductor rmi id:" + id.substr(0, 12));
+    if (damage == Damage::throws) throw Error{whole};
+    image = Image{};
+    image.damage = whole.sentence();
   }
   image.id = id;
   for (const auto& [name, points_at] : names)
@@ -97,6 +103,25 @@ std::optional<std::string> id_of(const Root& root, const std::string& reference)
 {
   return reference.starts_with(id_mark) ? complete_id(root, std::string_view{reference}.substr(id_mark.size()))
                                         : id_of_name(root, reference);
+}
+
+std::optional<Image> find_image(const Root& root, std::string_view text, Damage damage)
+{
+  const std::string reference = normal_reference(text);
+  const auto id = id_of(root, reference);
+  if (!id) return std::nullopt;
+  if (!reference.starts_with(id_mark)) return read_image(root, *id, {{reference, *id}}, damage);
+  return read_image(root, *id, all_names(root), damage);
+}
+
+[[noreturn]] void no_image(const Root& root, std::string_view reference)
+{
+  std::vector<std::string> known;
+  for (const auto& [name, id] : all_names(root)) {
+    known.push_back(name);
+    if (name.ends_with(":latest")) known.push_back(name.substr(0, name.size() - 7));
+  }
+  throw Error{"there is no image '" + visible(reference) + "'", 0, nearest_hint(reference, known)};
 }
 
 // Points a name at an image. The one it pointed at before goes when that was its last name. Needs the names' lock.
@@ -137,19 +162,12 @@ std::vector<Image> Images::list() const
   std::vector<Image> images;
   for (const std::string& id : entries(root_, ids_directory)) {
     if (id.size() != 64 || !is_hex(id)) continue; // a file that is being written
-    if (auto image = read_image(root_, id, names)) images.push_back(std::move(*image));
+    if (auto image = read_image(root_, id, names, Damage::told)) images.push_back(std::move(*image));
   }
   return images;
 }
 
-std::optional<Image> Images::find(std::string_view text) const
-{
-  const std::string reference = normal_reference(text);
-  const auto id = id_of(root_, reference);
-  if (!id) return std::nullopt;
-  if (!reference.starts_with(id_mark)) return read_image(root_, *id, {{reference, *id}});
-  return read_image(root_, *id, all_names(root_));
-}
+std::optional<Image> Images::find(std::string_view text) const { return find_image(root_, text, Damage::throws); }
 
 bool Images::exists(std::string_view reference) const
 {
@@ -168,12 +186,13 @@ std::vector<std::string> Images::names_of(const std::string& id) const
 Image Images::load(std::string_view reference) const
 {
   if (auto image = find(reference)) return std::move(*image);
-  std::vector<std::string> known;
-  for (const auto& [name, id] : all_names(root_)) {
-    known.push_back(name);
-    if (name.ends_with(":latest")) known.push_back(name.substr(0, name.size() - 7));
-  }
-  throw Error{"there is no image '" + visible(reference) + "'", 0, nearest_hint(reference, known)};
+  no_image(root_, reference);
+}
+
+Image Images::load_even_damaged(std::string_view reference) const
+{
+  if (auto image = find_image(root_, reference, Damage::told)) return std::move(*image);
+  no_image(root_, reference);
 }
 
 void Images::save(const Image& image, const std::string& reference) const
@@ -215,9 +234,24 @@ bool Images::has_layer(const std::string& id) const { return kernel::exists(root
 
 std::optional<Layer> Images::find_layer(const std::string& id) const
 {
-  const auto text = kernel::find_content(root_.dir(), layer_path(id) + "/layer.json");
+  const std::string path = layer_path(id) + "/layer.json";
+  const auto text = kernel::find_content(root_.dir(), path);
   if (!text) return std::nullopt;
-  return layer_from_json(*text);
+  try {
+    return layer_from_json(*text);
+  } catch (const Error& error) {
+    throw error.within(root_.path() + "/" + path)
+        .with_hint("remove the images that stand on it (conductor df -v names them), then: conductor rmcache");
+  }
+}
+
+std::optional<Layer> Images::readable_layer(const std::string& id) const
+{
+  try {
+    return find_layer(id);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 std::vector<std::string> Images::layer_ids() const
@@ -263,7 +297,7 @@ uint64_t Images::size(const Image& image) const
 {
   uint64_t bytes = 0;
   for (const std::string& id : image.layers)
-    if (const auto layer = find_layer(id)) bytes += layer->size_bytes;
+    if (const auto layer = readable_layer(id)) bytes += layer->size_bytes;
   return bytes;
 }
 

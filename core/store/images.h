@@ -21,6 +21,7 @@ struct Image {
   int64_t created_ns = 0;         // CLOCK_REALTIME: what the configuration says, else when it came here
   std::vector<std::string> names; // references: "web:latest"; of find() by a name, that one
   std::string configuration;      // the exact text (configuration.h); config is what it says
+  std::string damage;             // why its file cannot be read; then nothing but id and names is known
 };
 
 // One way a layer is packed for travelling.
@@ -47,14 +48,18 @@ class Images {
 public:
   explicit Images(const Root& root) : root_(root) {}
 
+  // Of all images; one whose file is damaged is among them (Image::damage), so that it can be seen and removed.
   std::vector<Image> list() const;
-  // A reference ("web", "web:latest", "id:HEX") to an image of this root; none when there is none.
+  // A reference ("web", "web:latest", "id:HEX") to an image of this root; none when there is none. Throws Error when
+  // its file is damaged.
   std::optional<Image> find(std::string_view reference) const;
   bool exists(std::string_view reference) const;
   // Every name of an image. Looks at all names there are; what is above does not when it is asked by name.
   std::vector<std::string> names_of(const std::string& id) const;
   // As find(), Error with the nearest name as hint.
   Image load(std::string_view reference) const;
+  // As load(), for whoever removes it: a damaged one is found too.
+  Image load_even_damaged(std::string_view reference) const;
   // Stores the image (same id already there: kept) and points `reference` at it. An image whose last name that was
   // goes.
   void save(const Image& image, const std::string& reference) const;
@@ -63,7 +68,10 @@ public:
   void remove_name(const std::string& reference) const;
 
   bool has_layer(const std::string& id) const;
+  // None when it is not there; Error when what it says about itself is damaged.
   std::optional<Layer> find_layer(const std::string& id) const;
+  // As find_layer(), for lists and sums: of a damaged one nothing is known either.
+  std::optional<Layer> readable_layer(const std::string& id) const;
   // Path of a layer's diff relative to the root directory: "layers/<id>/diff".
   static std::string diff_path(const std::string& layer_id);
   // The directories of layers (base first) as an overlay takes them. A layer that occurs again is left out below: what
@@ -73,7 +81,7 @@ public:
   void commit_layer(const std::string& made, const Layer& layer) const;
   // Notes a packed form of a layer that is there.
   void add_packed(const std::string& id, const PackedForm& form) const;
-  uint64_t size(const Image& image) const; // bytes, all its layers; one that is missing counts nothing
+  uint64_t size(const Image& image) const; // bytes, all its layers; one that is missing or damaged counts nothing
   std::vector<std::string> layer_ids() const;
 
   // While the returned descriptor is open no layer is removed (a shared flock(2) on root/layers): held by builds, and

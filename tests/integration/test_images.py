@@ -105,3 +105,55 @@ def test_a_base_that_is_not_there_is_made_for_run(conductor):
 def test_run_of_an_unknown_image_says_what_there_is(conductor):
     said = conductor.fails("run", "--rm", "nosuch/thing", "--", "true", status=125)
     assert "nosuch/thing" in said
+
+
+# ---- what is damaged, and what is too much
+
+def damage(conductor, what):
+    """What a power failure may leave of a file that was just written."""
+    for path in conductor.root.glob(what):
+        path.write_bytes(b"")
+
+
+def test_a_damaged_image_stands_in_no_others_way(conductor):
+    build(conductor, "web", "FROM busybox\nENV A=1\n")
+    web = conductor.json("images")[0]["id"]
+    damage(conductor, "images/id/*")
+    build(conductor, "other", "FROM busybox\n")
+    done = conductor.run("images")
+    assert done.returncode == 0
+    assert "(damaged)" in done.stdout and "other:latest" in done.stdout
+    assert "the file is damaged" in done.stderr
+    rows = {row["name"]: row for row in conductor.json("images")}
+    assert "damaged" in rows["web:latest"]["damage"] and "damage" not in rows["other:latest"]
+    conductor.ok("df")
+    for words in (("rmcache",), ("prune", "--force"), ("inspect", "web:latest"), ("history", "web")):
+        assert f"hint: conductor rmi id:{web[:12]}" in conductor.fails(*words)
+    conductor.fails("run", "--rm", "web", status=125)
+    conductor.ok("rmi", f"id:{web[:12]}")
+    assert names(conductor) == ["other:latest"]
+    conductor.ok("rmcache")
+
+
+def test_a_damaged_image_is_removed_by_its_name_and_built_anew(conductor):
+    build(conductor, "web", "FROM busybox\nENV A=1\n")
+    damage(conductor, "images/id/*")
+    conductor.ok("rmi", "web")
+    build(conductor, "web", "FROM busybox\nENV A=1\n")
+    conductor.ok("run", "--rm", "web", "--", "true")
+
+
+def test_a_damaged_layer_is_named_and_can_be_given_up(conductor):
+    build(conductor, "web", "FROM busybox\nRUN touch /x\n")
+    damage(conductor, "layers/*/layer.json")
+    assert names(conductor) == ["web:latest"]
+    conductor.ok("history", "web")
+    conductor.ok("df")
+    said = conductor.fails("build", "again", conductor.directory / "Recipe")
+    assert "/layers/" in said and "conductor rmcache" in said
+    assert "/layers/" in conductor.fails("rmcache")  # it is still needed, and what it keeps is not known
+    conductor.ok("rmi", "web")
+    conductor.ok("rmcache")
+    assert layers(conductor) == set()
+    build(conductor, "again", "FROM busybox\nRUN touch /x\n")
+    conductor.ok("run", "--rm", "again", "--", "test", "-e", "/x")

@@ -58,6 +58,10 @@ int run_images(Invocation& invocation)
     for (const image::Listed& row : rows) {
       std::string users;
       for (const std::string& name : row.used_by) users += (users.empty() ? "" : ", ") + name;
+      if (!row.image.damage.empty()) {
+        table.add({row.name, row.image.id.substr(0, 12), "-", "-", "-", "(damaged)", users});
+        continue;
+      }
       table.add({row.name, row.image.id.substr(0, 12), short_size(row.size_bytes),
                  std::to_string(row.image.layers.size()), short_duration((now - row.image.created_ns) / 1'000'000'000),
                  row.image.base, users});
