@@ -354,6 +354,7 @@ bool Builder::take_cached(StageState& state, const Instruction& instruction, con
   if (request_.no_cache) return false;
   const auto id = find_cached(root_, key);
   if (!id) return false;
+  if (!id->empty()) check_room_for_layer(state.layers);
   Step step{trace_, topic(instruction), "cached"};
   if (!id->empty()) state.layers.push_back(*id);
   note_history(state, instruction, *id);
@@ -375,6 +376,7 @@ void Builder::layer(StageState& state, const Instruction& instruction, const Ste
 
 void Builder::make_layer(StageState& state, const Instruction& instruction, const StepInputs& inputs, const Fill& fill)
 {
+  if (instruction.verb != Verb::workdir) check_room_for_layer(state.layers);
   Step step{trace_, topic(instruction), request_.no_cache ? "--no-cache" : records_.why(place_of_step(), inputs)};
   const Workshop shop{root_};
   const std::string rw = shop.path() + "/rw";
@@ -384,6 +386,7 @@ void Builder::make_layer(StageState& state, const Instruction& instruction, cons
   const bool nothing = instruction.verb == Verb::workdir && kernel::list_directory(root_.dir(), rw + "/upper").empty();
   std::string id;
   if (!nothing) {
+    check_room_for_layer(state.layers);
     kernel::make_directory(trace_, root_.dir(), shop.path() + "/made", 0700);
     kernel::rename_entry(trace_, root_.dir(), rw + "/upper", root_.dir(), shop.path() + "/made/diff");
     if (request_.source_date_epoch)

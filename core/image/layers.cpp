@@ -47,8 +47,16 @@ std::string chained_id(const std::vector<std::string>& lower, const std::string&
   return digest.field(diff_id).hex();
 }
 
+void check_room_for_layer(const std::vector<std::string>& layers)
+{
+  if (layers.size() >= most_layers)
+    throw Error{"the image would have more than " + std::to_string(most_layers) + " layers", 0,
+                "RUN and COPY make one each: let one of them do the work of several"};
+}
+
 Image make_image(const Root& root, std::vector<std::string> layers, ImageConfig config, std::string base)
 {
+  if (layers.size() > most_layers) check_room_for_layer(layers);
   const Images images{root};
   std::vector<std::string> diff_ids;
   int64_t newest_ns = 0;
@@ -61,6 +69,10 @@ Image make_image(const Root& root, std::vector<std::string> layers, ImageConfig 
   if (config.created.empty() && !layers.empty()) config.created = rfc3339(newest_ns);
   Image image{.layers = std::move(layers), .config = std::move(config), .base = std::move(base)};
   image.configuration = configuration_text(image.config, diff_ids);
+  if (image.configuration.size() > longest_configuration)
+    throw Error{"the image's configuration would have " + std::to_string(image.configuration.size()) +
+                    " bytes; at most " + std::to_string(longest_configuration) + " are possible",
+                0, "shorten its labels, its variables or its history"};
   image.id = sha256(image.configuration);
   image.created_ns = parse_rfc3339(image.config.created).value_or(realtime_ns());
   return image;

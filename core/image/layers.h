@@ -27,8 +27,12 @@ std::string chained_id(const std::vector<std::string>& lower, const std::string&
 std::optional<std::string> find_layer_on(const Root& root, const std::vector<std::string>& lower,
                                          const std::string& diff_id);
 
+// Throws Error when one more layer is one too many.
+void check_room_for_layer(const std::vector<std::string>& layers);
+
 // An image that is made here: its configuration is written canonically, with the diff_ids of its layers, and is as old
-// as its newest layer (config.created empty). Not stored yet (Images::save). Throws Error when a layer is missing.
+// as its newest layer (config.created empty). Not stored yet (Images::save). Throws Error when a layer is missing, and
+// when there are more layers or more text than parse_configuration() would take back.
 Image make_image(const Root& root, std::vector<std::string> layers, ImageConfig config, std::string base);
 // One that was made elsewhere: its configuration stays as it is. layers: ids in this store, base first. Throws Error
 // when they are not what the configuration names.

@@ -157,3 +157,23 @@ def test_a_damaged_layer_is_named_and_can_be_given_up(conductor):
     assert layers(conductor) == set()
     build(conductor, "again", "FROM busybox\nRUN touch /x\n")
     conductor.ok("run", "--rm", "again", "--", "test", "-e", "/x")
+
+
+def test_more_layers_than_an_image_can_have(conductor):
+    (conductor.directory / "Recipe").write_text(
+        "FROM scratch\n" + "".join(f"COPY <<E /f{n}\n{n}\nE\n" for n in range(401)) + "WORKDIR /\n")
+    said = conductor.fails("build", "web", conductor.directory / "Recipe", timeout=200)
+    assert "Recipe:1202: the image would have more than 400 layers" in said and "hint: " in said
+    assert names(conductor) == []
+    (conductor.directory / "Recipe").write_text(
+        "FROM scratch\n" + "".join(f"COPY <<E /f{n}\n{n}\nE\n" for n in range(400)) + "WORKDIR /\n")
+    conductor.ok("build", "web", conductor.directory / "Recipe", timeout=200)
+    assert len(conductor.json("images")[0]["layers"]) == 400
+
+
+def test_a_configuration_larger_than_anybody_reads(conductor):
+    (conductor.directory / "Recipe").write_text(
+        "FROM busybox\nARG A=" + "x" * 100_000 + "\n" + "".join(f"LABEL l{n}=$A\n" for n in range(60)))
+    said = conductor.fails("build", "web", conductor.directory / "Recipe")
+    assert "at most 4194304 are possible" in said and "hint: shorten" in said
+    assert names(conductor) == []
