@@ -1,4 +1,5 @@
-// load: what an archive says it holds, checked against its digests, layer by layer into the store.
+// load: what an archive says it holds, checked against its digests. All layers of all images are unpacked in a workshop
+// first and go into the store when nothing can be wrong with the archive any more; the names come last.
 #include "core/image/exchange.h"
 
 #include "core/base/error.h"
@@ -16,6 +17,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
+#include <memory>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -38,9 +41,21 @@ struct SourceLayer {
   std::string media_type;
 };
 struct SourceImage {
-  std::vector<std::string> names;
+  std::vector<std::string> names; // as the archive has them; of an image that is taken, as they are here
   std::string configuration;
-  std::vector<SourceLayer> layers; // base first
+  std::vector<SourceLayer> layers;   // base first
+  std::vector<std::string> diff_ids; // of these, by the configuration
+};
+// A layer in the workshop, checked.
+struct Unpacked {
+  std::unique_ptr<LayerUnpacker> unpacker;
+  PackedForm form;
+};
+// A layer that went into the store.
+struct Taken {
+  const SourceLayer* from;
+  PackedForm form;
+  Layer layer;
 };
 
 std::string text_of(const json& object, const char* key)
@@ -49,7 +64,7 @@ std::string text_of(const json& object, const char* key)
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string{};
 }
 
-// The stem of the file that was loaded, for images that only have a tag.
+// The stem of the file that was loaded, for images that only have a tag; empty where it is no name.
 std::string stem_of(const std::string& path)
 {
   std::string clean = path;
@@ -58,7 +73,27 @@ std::string stem_of(const std::string& path)
   stem = stem.substr(0, stem.find('.'));
   for (char& c : stem)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return stem == "-" ? "" : stem;
+  try {
+    return normal_reference(stem) == stem + ":latest" ? stem : "";
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+// A name that the archive gives, as it is here. That it is a bad one is no wrong usage.
+std::string name_of_archive(const std::string& name)
+{
+  std::string normal;
+  try {
+    normal = normal_reference(name);
+  } catch (const Error& error) {
+    throw Error{"the archive's image has no usable name: " + std::string{error.sentence()}, 0,
+                "give it another, if it is the only one: --name NAME"};
+  }
+  if (normal.starts_with("id:"))
+    throw Error{"the archive calls its image '" + visible(name) + "', which is an id", 0,
+                "give it another, if it is the only one: --name NAME"};
+  return normal;
 }
 
 class Loader {
@@ -74,13 +109,15 @@ public:
     std::vector<SourceImage> found = read_source();
     reading.done();
     if (found.empty()) throw Error{"the archive has no image for this machine"};
-    if (!request_.name.empty()) {
-      if (found.size() > 1)
-        throw usage_error("the archive has several images, so --name does not say which", "leave --name out");
-      found.front().names = {request_.name};
-    }
+    if (!request_.name.empty() && found.size() > 1)
+      throw usage_error("the archive has several images, so --name does not say which", "leave --name out");
+    for (SourceImage& each : found) check(each);
+    for (const SourceImage& each : found) unpack(each);
+    std::vector<Image> images;
+    for (const SourceImage& each : found) images.push_back(take(each));
+    for (const Taken& each : taken_) keep(*each.from, each.form, each.layer);
     std::vector<Loaded> loaded;
-    for (const SourceImage& each : found) take(each, loaded);
+    for (size_t at = 0; at < found.size(); ++at) name(images[at], found[at].names, loaded);
     return loaded;
   }
 
@@ -219,17 +256,49 @@ private:
 
   // ---- into the store
 
-  void take(const SourceImage& from, std::vector<Loaded>& loaded)
+  void check(SourceImage& image) const
   {
-    const Configuration configuration = parse_configuration(from.configuration);
-    if (configuration.diff_ids.size() != from.layers.size())
-      throw Error{fmt::format("the image has {} layers, and its configuration names {}", from.layers.size(),
-                              configuration.diff_ids.size())};
-    const std::vector<std::string> names = local_names(from);
+    image.diff_ids = parse_configuration(image.configuration).diff_ids;
+    if (image.diff_ids.size() != image.layers.size())
+      throw Error{fmt::format("the image has {} layers, and its configuration names {}", image.layers.size(),
+                              image.diff_ids.size())};
+    image.names = local_names(image);
+  }
+
+  // What is not here. A layer's id may hang on those below (chained_id); those that are still to come are taken to have
+  // plain ids, which is so nearly always, and else take() unpacks once more.
+  void unpack(const SourceImage& image)
+  {
+    std::vector<std::string> lower;
+    for (size_t at = 0; at < image.layers.size(); ++at) {
+      const std::string& diff_id = image.diff_ids[at];
+      const auto here = find_layer_on(root_, lower, diff_id);
+      if (!here && !made_.contains(diff_id)) made_[diff_id] = unpack_layer(image, at);
+      lower.push_back(here.value_or(diff_id));
+    }
+  }
+
+  // Into the store, the layers of which the archive's images consist.
+  Image take(const SourceImage& from)
+  {
     std::vector<std::string> layers;
-    for (size_t at = 0; at < from.layers.size(); ++at)
-      layers.push_back(take_layer(from.layers[at], layers, configuration.diff_ids[at], at + 1, from.layers.size()));
-    const Image image = foreign_image(root_, std::move(layers), from.configuration);
+    for (size_t at = 0; at < from.layers.size(); ++at) {
+      if (auto here = find_layer_on(root_, layers, from.diff_ids[at])) {
+        layers.push_back(std::move(*here));
+        continue;
+      }
+      const auto found = made_.find(from.diff_ids[at]);
+      const bool is_made = found != made_.end() && found->second.unpacker;
+      const Unpacked made = is_made ? std::move(found->second) : unpack_layer(from, at);
+      const Layer layer = made.unpacker->finish(layers, {.made_by = "load", .packed = {made.form}});
+      layers.push_back(layer.id);
+      taken_.push_back({&from.layers[at], made.form, layer});
+    }
+    return foreign_image(root_, std::move(layers), from.configuration);
+  }
+
+  void name(const Image& image, const std::vector<std::string>& names, std::vector<Loaded>& loaded)
+  {
     const Images images{root_};
     for (const std::string& name : names) {
       Step step{context_.trace, "name the image " + name};
@@ -243,20 +312,24 @@ private:
   // Checked before anything is unpacked.
   std::vector<std::string> local_names(const SourceImage& from) const
   {
+    if (!request_.name.empty()) {
+      std::string normal = normal_reference(request_.name);
+      if (normal.starts_with("id:"))
+        throw usage_error("'" + visible(request_.name) + "' is an id, and the image needs a name");
+      return {std::move(normal)};
+    }
     std::vector<std::string> names;
     for (std::string name : from.names) {
       // What docker leaves out when it shows a name, others write.
       for (const std::string_view hub : {"docker.io/library/", "docker.io/"})
         if (name.starts_with(hub)) name.erase(0, hub.size());
-      const bool is_whole = name.find_first_of(":/") != std::string::npos || name == request_.name;
+      const bool is_whole = name.find_first_of(":/") != std::string::npos;
       if (!is_whole) { // a tag alone
         const std::string stem = stem_of(request_.file);
         if (stem.empty()) continue;
         name.insert(0, stem + ":");
       }
-      std::string normal = normal_reference(name);
-      if (normal.starts_with("id:")) throw usage_error("'" + visible(name) + "' is an id, and the image needs a name");
-      names.push_back(std::move(normal));
+      names.push_back(name_of_archive(name));
     }
     if (names.empty() && from.names.empty() && !stem_of(request_.file).empty())
       names.push_back(normal_reference(stem_of(request_.file)));
@@ -264,21 +337,21 @@ private:
     return names;
   }
 
-  std::string take_layer(const SourceLayer& from, const std::vector<std::string>& lower, const std::string& diff_id,
-                         size_t number, size_t of)
+  Unpacked unpack_layer(const SourceImage& image, size_t at)
   {
-    if (auto here = find_layer_on(root_, lower, diff_id)) return std::move(*here);
-    Step step{context_.trace, fmt::format("layer {}/{} {}", number, of, diff_id.substr(0, 12))};
+    const SourceLayer& from = image.layers[at];
+    const std::string& diff_id = image.diff_ids[at];
+    Step step{context_.trace, fmt::format("layer {}/{} {}", at + 1, image.layers.size(), diff_id.substr(0, 12))};
     const auto file = source_->open(from.file);
     if (!file) throw Error{"the archive lacks the layer '" + visible(from.file, 200) + "'"};
     struct stat status {};
     if (fstat(file->get(), &status) < 0) throw Error{"look at a layer of the archive", errno};
     PackedForm form{.digest = {}, .size = static_cast<uint64_t>(status.st_size), .media_type = {}};
-    LayerUnpacker unpacker{root_, shop_, fmt::format("layer-{}", ++unpacked_)};
+    auto unpacker = std::make_unique<LayerUnpacker>(root_, shop_, fmt::format("layer-{}", ++unpacked_));
     Digest packed;
     uint64_t done = 0;
     feed_plain(
-        context_.trace, file->get(), bomb_limit(form.size), [&](std::string_view bytes) { unpacker.feed(bytes); },
+        context_.trace, file->get(), bomb_limit(form.size), [&](std::string_view bytes) { unpacker->feed(bytes); },
         [&](std::string_view bytes) {
           packed.bytes(bytes);
           done += bytes.size();
@@ -288,15 +361,13 @@ private:
     if (!from.digest.empty() && form.digest != from.digest)
       throw Error{"the archive's layer " + from.digest.substr(0, 12) + " is not what its digest says"};
     // The configuration names the digest of all of it, so an end mark that some writers leave out is not missed.
-    if (unpacker.end(TarReader::EndMark::may_be_missing) != diff_id)
-      throw Error{fmt::format("layer {} of the image is not the one that its configuration names", number)};
+    if (unpacker->end(TarReader::EndMark::may_be_missing) != diff_id)
+      throw Error{fmt::format("layer {} of the image is not the one that its configuration names", at + 1)};
     form.media_type = !from.media_type.empty() ? from.media_type
                       : form.digest == diff_id ? plain_layer_type
                                                : gzip_layer_type;
-    const Layer layer = unpacker.finish(lower, {.made_by = "load", .packed = {form}});
-    keep(from, form, layer);
     step.done();
-    return layer.id;
+    return {std::move(unpacker), std::move(form)};
   }
 
   // The bytes it came as, for the day it leaves; plain ones only where packing the directory would give others.
@@ -307,7 +378,7 @@ private:
     if (form.digest == layer.diff_id && is_packed_alike(root_, layer)) return;
     if (const auto own = source_->own_path(from.file)) return blobs.commit(*own, form.digest);
     const auto file = source_->open(from.file);
-    const std::string copy = fmt::format("{}/blob-{}", shop_.path(), unpacked_);
+    const std::string copy = shop_.path() + "/blob-" + form.digest;
     const Fd to = kernel::make_file(context_.trace, root_.dir(), copy, 0600);
     if (!file) throw Error{"the archive lost '" + visible(from.file, 200) + "' while it was being loaded"};
     Digest digest;
@@ -330,6 +401,8 @@ private:
   const LoadRequest& request_;
   const Workshop shop_;
   std::unique_ptr<ArchiveSource> source_;
+  std::map<std::string, Unpacked> made_; // by diff_id; one that went into the store is empty
+  std::vector<Taken> taken_;
   size_t unpacked_ = 0;
 };
 

@@ -55,7 +55,7 @@ bool later(const timespec& a, const timespec& b)
 
 } // namespace
 
-LayerTree::LayerTree(Trace& trace, int at, const std::string& path)
+LayerTree::LayerTree(Trace& trace, int at, const std::string& path) : at_(at), path_(path)
 {
   const auto result = perform(
       trace, "unpack",
@@ -346,10 +346,13 @@ void LayerTree::finish()
     const std::array<timespec, 2> times{modified, modified};
     ::futimens(fd.get(), times.data());
   }
+  times_.clear();
+  top_.reset();
 }
 
 void LayerTree::describe(const std::string& name, const NodeFacts& facts)
 {
+  if (!top_) top_ = open_directory(at_, path_);
   const Fd fd = open_beneath(name, O_RDONLY | O_DIRECTORY);
   if (!fd) fail("open", name, errno);
   set_facts(fd.get(), name, facts, true);

@@ -32,7 +32,7 @@ struct NodeFacts {
 
 class LayerTree {
 public:
-  // Makes the directory `path` below `at` (0755). Throws Error.
+  // Makes the directory `path` below `at` (0755), which stays the caller's. Throws Error.
   LayerTree(Trace& trace, int at, const std::string& path);
 
   // Names are relative and clean (no "..", no empty part); empty is the top. All throw Error.
@@ -48,7 +48,7 @@ public:
   // of that name itself. A file of the layer stays as it is.
   void whiteout(const std::string& name);
   void opaque(const std::string& name);
-  // Gives the directories their times. Nothing may be added afterwards.
+  // Gives the directories their times. Nothing may be added afterwards, and no descriptor is held any more.
   void finish();
 
   // Directories that no entry described, because only something in them was; the top is "". Parents first.
@@ -72,6 +72,8 @@ private:
   void ask_for_room(uint64_t bytes);
   [[noreturn]] void fail(const char* what, const std::string& name, int number) const;
 
+  int at_;
+  std::string path_;
   Fd top_;
   std::string parent_name_; // of parent_, so that entries of one directory share its look-up
   Fd parent_;

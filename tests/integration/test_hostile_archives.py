@@ -209,6 +209,45 @@ def test_a_layout_directory_with_links_out_is_not_followed(conductor):
     assert leftovers(conductor) == []
 
 
+def config_of(layers):
+    return json.dumps({"os": "linux", "rootfs": {"type": "layers", "diff_ids": [
+        "sha256:" + hashlib.sha256(layer).hexdigest() for layer in layers]}}).encode()
+
+
+def test_of_an_archive_whose_last_layer_is_wrong_nothing_is_kept(conductor):
+    """Neither its first image nor its first layers."""
+    one, two, three = (hostile.file(b"f", b"%d" % n) + hostile.END for n in range(3))
+    members = {"a.json": config_of([one]), "b.json": config_of([one, two, three]), "1": one, "2": two, "3": b"x" + three,
+               "manifest.json": json.dumps([{"Config": "a.json", "RepoTags": ["a:1"], "Layers": ["1"]},
+                                            {"Config": "b.json", "RepoTags": ["b:1"], "Layers": ["1", "2", "3"]}]).encode()}
+    outer(conductor.directory / "i.tar", members)
+    conductor.fails("load", conductor.directory / "i.tar")
+    assert leftovers(conductor) == []
+    outer(conductor.directory / "i.tar", {**members, "3": three})
+    assert conductor.ok("load", conductor.directory / "i.tar").count("\n") == 2
+    assert len(list((conductor.root / "layers").iterdir())) == 3
+
+
+@pytest.mark.parametrize("name", ["UPPER:1", "a\x1b[31mb:1", "../x:1", "id:12345678"])
+def test_a_name_that_is_none_is_the_archives_fault(conductor, name):
+    layer = hostile.file(b"f") + hostile.END
+    outer(conductor.directory / "i.tar", {
+        "c.json": config_of([layer]), "l": layer,
+        "manifest.json": json.dumps([{"Config": "c.json", "RepoTags": [name], "Layers": ["l"]}]).encode()})
+    said = conductor.fails("load", conductor.directory / "i.tar")
+    assert "the archive" in said and "--name NAME" in said and "usage:" not in said and "\x1b" not in said
+    assert leftovers(conductor) == []
+    assert conductor.ok("load", conductor.directory / "i.tar", "--name", "good").startswith("good:latest")
+
+
+def test_a_file_whose_name_is_no_image_name(conductor):
+    layer = hostile.file(b"f") + hostile.END
+    path = conductor.directory / "My Image.tar"
+    outer(path, {"c.json": config_of([layer]), "l": layer,
+                 "manifest.json": json.dumps([{"Config": "c.json", "RepoTags": None, "Layers": ["l"]}]).encode()})
+    assert "does not say what its image is called" in conductor.fails("load", path)
+
+
 def test_a_configuration_of_many_levels(conductor):
     """Whoever copies or writes such a document needs a stack for it."""
     layer = hostile.file(b"f") + hostile.END
