@@ -132,6 +132,8 @@ private:
   StepMount make_mount(const PlannedMount& planned, size_t number, const std::string& rw, Step& step,
                        std::vector<Fd>& locks);
   void bind_mount(StepMount& made, const PlannedMount& planned, const std::string& place, Step& step);
+  void lock_caches(const std::vector<PlannedMount>& planned, std::vector<Fd>& locks);
+  std::string private_cache(const RunMount& mount, std::vector<Fd>& locks);
   void cache_mount(StepMount& made, const PlannedMount& planned, Step& step, std::vector<Fd>& locks);
   std::optional<std::string> secret(const RunMount& mount) const;
 

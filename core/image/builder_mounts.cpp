@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <map>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -27,6 +28,11 @@ using Kind = StepInputs::Kind;
 constexpr const char* caches = "build/mounts";
 constexpr size_t longest_secret = 500 << 10; // as Docker has it
 constexpr int most_private = 100;            // caches of one id side by side
+
+std::string cache_place(const RunMount& mount, int number)
+{
+  return fmt::format("{}/{}{}", caches, sha256(mount.id).substr(0, 32), number == 0 ? "" : fmt::format("-{}", number));
+}
 
 // flock(2) that can be interrupted.
 bool lock(const Root& root, int fd, int how, bool wait)
@@ -145,23 +151,41 @@ void Builder::bind_mount(StepMount& made, const PlannedMount& planned, const std
   if (!source.directory) made.below = "file";
 }
 
+// In one order for all steps, and each once, though a step may mount it twice: so no step waits for itself, and no two
+// for each other.
+void Builder::lock_caches(const std::vector<PlannedMount>& planned, std::vector<Fd>& locks)
+{
+  std::map<std::string, int> wanted; // place -> how it is locked
+  for (const PlannedMount& each : planned) {
+    if (each.mount.kind != MountKind::cache || each.mount.sharing == Sharing::exclusive) continue;
+    int& how = wanted.try_emplace(cache_place(each.mount, 0), LOCK_SH).first->second;
+    if (each.mount.sharing == Sharing::locked) how = LOCK_EX;
+  }
+  for (const auto& [place, how] : wanted) {
+    kernel::make_directories(trace_, root_.dir(), place, 0700);
+    locks.push_back(kernel::open_directory(root_.dir(), place));
+    lock(root_, locks.back().get(), how, true);
+  }
+}
+
+// The first of the private caches of that id that nobody uses.
+std::string Builder::private_cache(const RunMount& mount, std::vector<Fd>& locks)
+{
+  for (int number = 0; number < most_private; ++number) {
+    std::string place = cache_place(mount, number);
+    kernel::make_directories(trace_, root_.dir(), place, 0700);
+    Fd held = kernel::open_directory(root_.dir(), place);
+    if (!lock(root_, held.get(), LOCK_EX, false)) continue;
+    locks.push_back(std::move(held));
+    return place;
+  }
+  throw Error{"RUN: too many steps use the private cache '" + visible(mount.id) + "'"};
+}
+
 void Builder::cache_mount(StepMount& made, const PlannedMount& planned, Step& step, std::vector<Fd>& locks)
 {
   const RunMount& mount = planned.mount;
-  kernel::make_directories(trace_, root_.dir(), caches, 0700);
-  const std::string name = sha256(mount.id).substr(0, 32);
-  std::string place;
-  for (int number = 0;; ++number) {
-    if (number == most_private) throw Error{"RUN: too many steps use the private cache '" + visible(mount.id) + "'"};
-    place = fmt::format("{}/{}{}", caches, name, number == 0 ? "" : fmt::format("-{}", number));
-    kernel::make_directory(trace_, root_.dir(), place, 0700);
-    Fd held = kernel::open_directory(root_.dir(), place);
-    const bool taken = lock(root_, held.get(), mount.sharing == Sharing::shared ? LOCK_SH : LOCK_EX,
-                            mount.sharing != Sharing::exclusive);
-    if (!taken) continue;
-    locks.push_back(std::move(held));
-    break;
-  }
+  const std::string place = mount.sharing == Sharing::exclusive ? private_cache(mount, locks) : cache_place(mount, 0);
   made.source = root_.path() + "/" + place + "/data";
   if (kernel::exists(root_.dir(), place + "/data")) return;
   // Filled beside its place, so that a killed build leaves no half cache behind; of two that fill it the first wins.

@@ -89,6 +89,7 @@ void Builder::handle_run(StageState& state, const Instruction& instruction)
   layer(state, instruction, inputs, [&](const Workshop&, const std::string& rw, Step& step) {
     std::vector<StepMount> mounts;
     std::vector<Fd> locks; // of the caches
+    lock_caches(planned, locks);
     for (size_t at = 0; at < planned.size(); ++at) {
       const RunMount& mount = planned[at].mount;
       if (mount.kind == MountKind::secret) {

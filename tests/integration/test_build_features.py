@@ -253,6 +253,22 @@ def test_a_locked_cache_is_used_by_one_step_at_a_time(conductor):
         assert process.returncode == 0, said
 
 
+def test_a_step_may_mount_a_locked_cache_twice(conductor):
+    """In one step it is one user, and two steps that lock two caches in another order do not wait for each other."""
+    mount = "--mount=type=cache,sharing=locked,id={},target=/{}"
+    build(conductor, f"FROM busybox\nRUN {mount.format('a', 'one')} {mount.format('a', 'two')} touch /one/f && test -e /two/f\n")
+    recipe = (f"FROM busybox\nARG N\nRUN {{}} [ $N = 0 ] || sleep 0.2\n")
+    there, back = (mount.format("a", "a"), mount.format("b", "b")), (mount.format("b", "b"), mount.format("a", "a"))
+    for name, mounts in (("there", there), ("back", back)):
+        (conductor.directory / name).write_text(recipe.format(" ".join(mounts)))
+    for number in range(6):
+        running = [conductor.start("build", name, conductor.directory / name, "--build-arg", f"N={number}")
+                   for name in ("there", "back")]
+        for process in running:
+            _, said = process.communicate(timeout=30)
+            assert process.returncode == 0, said
+
+
 def test_private_caches_are_apart(conductor):
     recipe = "FROM busybox\nARG N\nRUN --mount=type=cache,target=/c,sharing=private test ! -e /c/busy && touch /c/busy && sleep 0.4 && rm /c/busy\n"
     top = context(conductor, {"Conductorfile": recipe})
