@@ -6,6 +6,7 @@
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
 #include "core/kernel/process.h"
+#include "core/store/workshop.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -49,8 +50,9 @@ void take_name(const Root& root, const std::string& name, const std::string& id)
 {
   if (make_symlink(root.trace(), link_target(id), root.dir(), name_path(name))) return;
   if (const auto other = linked_id(root.dir(), name); other && *other != id && exists(root.dir(), directory_of(*other)))
-    throw Error{"a container named '" + name + "' exists already", 0,
-                "take another name, or remove it: conductor rm " + name};
+    // The number is for whoever chose the name and can choose another; the sentence says it already.
+    throw Error::relayed("a container named '" + name + "' exists already", EEXIST,
+                         "take another name, or remove it: conductor rm " + name, 1);
   replace_symlink(root.trace(), link_target(id), root.dir(), name_path(name));
 }
 
@@ -162,9 +164,8 @@ void Containers::create(const Spec& spec) const
   const std::string made = "tmp/container-" + spec.id;
   Undo undo{trace};
 
-  make_directory(trace, root_.dir(), made, 0700);
+  const Fd directory = make_being_made(root_, made);
   undo.push("remove what was made of the container", [&] { remove_tree(trace, root_.dir(), made); });
-  const Fd directory = open_directory(root_.dir(), made);
   const Lock being_made{directory.get(), "lock", "create", std::chrono::seconds{1}, "the new container"};
   make_directory(trace, directory.get(), "rw", 0700);
   make_directory(trace, directory.get(), "log", 0700);

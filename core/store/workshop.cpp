@@ -27,6 +27,15 @@ Fd lock_shop(const Root& root)
   return shop;
 }
 
+// Needs the shop's lock.
+Fd make_held(const Root& root, const std::string& path)
+{
+  kernel::make_directory(root.trace(), root.dir(), path, 0700);
+  Fd made = kernel::open_directory(root.dir(), path);
+  if (flock(made.get(), LOCK_EX | LOCK_NB) != 0) throw Error("lock " + root.path() + "/" + path, errno);
+  return made;
+}
+
 // Directories whose lock nobody holds, each with the lock that we hold now.
 struct Leftover {
   std::string name;
@@ -85,14 +94,18 @@ void sweep_workshops(const Root& root)
   remove_all(root, tmp->get(), found);
 }
 
+Fd make_being_made(const Root& root, const std::string& path)
+{
+  const Fd shop = lock_shop(root);
+  return make_held(root, path);
+}
+
 Workshop::Workshop(const Root& root) : root_(root), path_("tmp/" + random_hex(32))
 {
   std::vector<Leftover> found;
   Fd shop = lock_shop(root);
   found = leftovers(shop.get());
-  kernel::make_directory(root.trace(), root.dir(), path_, 0700);
-  dir_ = kernel::open_directory(root.dir(), path_);
-  if (flock(dir_.get(), LOCK_EX | LOCK_NB) != 0) throw Error("lock " + root.path() + "/" + path_, errno);
+  dir_ = make_held(root, path_);
   // Closing gives the shop's lock back; the leftovers are ours by their own locks, and removing may take a while.
   shop.reset();
   if (found.empty()) return;

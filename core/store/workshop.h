@@ -28,6 +28,10 @@ private:
   Fd dir_;
 };
 
+// A directory of that name (root-relative, in tmp) that no sweeper takes while the returned descriptor is open. It may
+// be renamed to its place. Throws Error.
+Fd make_being_made(const Root& root, const std::string& path);
+
 // Removes what killed programs left in root/tmp; gone already is success.
 void sweep_workshops(const Root& root);
 

@@ -23,6 +23,23 @@ def test_operation_asks_before_every_call(box):
     assert all(call["call"] for call in gated.calls)
 
 
+def test_others_leave_a_container_alone_that_is_being_made(box):
+    """What is being made lies in root/tmp, which everybody sweeps who makes something; and its name, which was chosen
+    and not taken yet, somebody else may take."""
+    gated = Gated(box, "create", box.image)
+
+    def meanwhile(call):
+        if "spec.json" in call["call"]:
+            (box.directory / "R").write_text("FROM busybox\nRUN true\n")
+            box.ok("build", "other", box.directory / "R")
+            assert box.ok("create", box.image) == f"{box.image}-1\n"
+        return "go"
+
+    status, out, error = gated.drive(meanwhile)
+    assert (status, out) == (0, f"{box.image}-2\n"), error
+    box.ok("rm", f"{box.image}-1", f"{box.image}-2")
+
+
 def test_nothing_happens_while_the_gate_waits(box):
     def decide(call):
         if call["name"] == "clone3":
