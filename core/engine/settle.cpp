@@ -3,6 +3,7 @@
 #include "core/engine/launch.h"
 
 #include "core/base/error.h"
+#include "core/engine/standstill.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
 #include "core/kernel/process.h"
@@ -51,7 +52,10 @@ Container settle_locked(const Context& context, const std::string& id)
 {
   const Containers containers{context.root};
   Container container = containers.load(id);
-  if (runs(container.status)) return container;
+  if (runs(container.status)) {
+    end_standstill_locked(context, container);
+    return container;
+  }
   if (has_keeper(container.status)) {
     await_keeper(container.status, 3000);
     container = containers.load(id);
@@ -67,7 +71,10 @@ Container settle(Context& context, const std::string& id)
 {
   const Containers containers{context.root};
   Container container = containers.load(id);
-  if (runs(container.status)) return container;
+  if (runs(container.status)) {
+    end_standstill(context, container);
+    return container;
+  }
   if (has_keeper(container.status)) {
     await_keeper(container.status, 3000);
     if (auto now = containers.find(id))
@@ -87,6 +94,7 @@ std::vector<Container> settle_all(Context& context)
   const Containers containers{context.root};
   std::vector<Container> result = containers.list();
   std::erase_if(result, [&](Container& container) {
+    if (runs(container.status)) end_standstill(context, container);
     if (runs(container.status) || !has_leftovers(context, container)) return false;
     // A container that somebody works on is told as it is written down; its worker will settle it.
     Context impatient = context;

@@ -2,16 +2,15 @@
 #include "core/image/exchange.h"
 
 #include "core/base/error.h"
-#include "core/base/undo.h"
 #include "core/container/overlay.h"
 #include "core/container/spec.h"
 #include "core/engine/launch.h"
+#include "core/engine/standstill.h"
 #include "core/image/archive_source.h"
 #include "core/image/archive_target.h"
 #include "core/image/layer_packer.h"
 #include "core/image/layer_unpacker.h"
 #include "core/image/layers.h"
-#include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
 #include "core/kernel/mount.h"
 #include "core/store/journal.h"
@@ -20,22 +19,6 @@
 
 namespace conductor::image {
 namespace {
-
-// A container that runs stands still as long as this is there.
-class Standstill {
-public:
-  Standstill(Context& context, const Container& container, bool wanted) : undo_(context.trace)
-  {
-    if (!wanted || container.status.state != State::running) return;
-    const std::string id = container.spec.id;
-    kernel::freeze_cgroup(context.trace, context.root.id(), id, true);
-    undo_.push("let '" + container.spec.name + "' go on",
-               [&context, id] { kernel::freeze_cgroup(context.trace, context.root.id(), id, false); });
-  }
-
-private:
-  Undo undo_; // never committed: going on is what it does at the end, too
-};
 
 std::optional<Container> find_container(Context& context, const std::string& name)
 {
@@ -116,8 +99,9 @@ uint64_t export_tree(Context& context, const ExportRequest& request)
     const std::string upper = Containers{context.root}.path(container->spec.id) + "/rw/upper";
     if (kernel::exists(context.root.dir(), upper)) lower.push_back(upper);
     Step step{context.trace, "export the files of '" + container->spec.name + "'"};
-    const Standstill still{context, *container, true};
+    Standstill still{context, *container};
     const uint64_t bytes = write_tree(context, std::move(lower), request.file);
+    still.end();
     step.done();
     return bytes;
   }
@@ -168,12 +152,14 @@ Image commit_container(Context& context, const CommitRequest& request)
   {
     // A container that never ran has written nothing.
     const auto upper = kernel::find_directory(context.root.dir(), containers.path(spec.id) + "/rw/upper");
-    const Standstill still{context, container, request.pause};
+    std::optional<Standstill> still;
+    if (request.pause) still.emplace(context, container);
     // By way of the archive: the copy then is just what will travel.
     if (upper)
       pack_tree(context.trace, upper->get(), TreeKind::layer, [&](std::string_view bytes) { unpacker.feed(bytes); });
     else
       unpacker.feed(tar_end());
+    if (still) still->end();
   }
   unpacker.end(TarReader::EndMark::needed);
   const Layer layer = unpacker.finish(layers, {.made_by = "commit " + spec.name, .packed = {}});

@@ -431,6 +431,29 @@ def test_killed_build(box, everybody):
 
 # ---- what ends in order leaves nothing either
 
+@pytest.mark.parametrize("verb", [("commit", "web", "new"), ("export", "web", "-o", "tree.tar")], ids=lambda verb: verb[0])
+@pytest.mark.parametrize("after", [("exec", "web", "--", "true"), ("ps",), ("stop", "web")], ids=lambda after: after[0])
+def test_container_that_a_killed_reader_left_standing_still_goes_on(box, verb, after):
+    box.ok("run", "-d", box.image, "web", "--", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.01; done")
+    words = [box.directory / word if word.endswith(".tar") else word for word in verb]
+    gated = Gated(box, *words)
+    assert gated.drive(lambda call: "go")[0] == 0
+    [_, end] = [n for n, call in enumerate(gated.calls) if "cgroup.freeze" in call["call"]]
+    container = box.json("inspect", "web")["id"]
+    [frozen] = [file for group in host.cgroups(box.id()) if group.endswith(container)
+                if (file := Path(group) / "cgroup.freeze").exists()]
+    assert Gated(box, *words).kill_before(end)
+    assert frozen.read_text() == "1\n"
+    done = box.run(*after, timeout=30)
+    assert done.returncode == 0, done.stderr
+    if after[0] == "stop":
+        return
+    wait_until(lambda: frozen.read_text() == "0\n", 5, "it goes on")
+    box.ok("stop", "web")
+    box.ok("doctor", "--fix")
+    nothing_remains(box)
+
+
 def test_last_container_that_wrote_something_takes_the_groups_along(box):
     box.run("run", box.image, "web", "--", "touch", "/written")
     box.ok("rm", "web")
