@@ -39,6 +39,7 @@ class TarTarget : public ArchiveTarget {
 public:
   TarTarget(Trace& trace, const std::string& path) : trace_(trace), out_(trace, path) {}
 
+  std::optional<std::string> present(const std::string&) const override { return std::nullopt; }
   void put(const std::string& name, std::string_view content) override
   {
     out_.write(tar_header({.type = EntryType::file, .name = name, .mode = 0644, .size = content.size()}));
@@ -63,13 +64,17 @@ private:
   OutputFile out_;
 };
 
-// A layout that is there already gets further blobs; its index is replaced last.
+// A layout that is there already gets further blobs; its index is written last.
 class DirectoryTarget : public ArchiveTarget {
 public:
   DirectoryTarget(Trace& trace, const std::string& path) : trace_(trace), path_(path)
   {
     kernel::make_directories(trace, AT_FDCWD, path, 0755);
     top_ = kernel::open_directory(AT_FDCWD, path + "/.");
+  }
+  std::optional<std::string> present(const std::string& name) const override
+  {
+    return kernel::find_content(top_.get(), name, 4 << 20);
   }
   void put(const std::string& name, std::string_view content) override
   {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,8 @@ namespace conductor::image {
 class ArchiveTarget {
 public:
   virtual ~ArchiveTarget() = default;
+  // What a file of that name holds already, at most 4 MiB: of a layout that images are added to.
+  virtual std::optional<std::string> present(const std::string& name) const = 0;
   virtual void put(const std::string& name, std::string_view content) = 0;
   // The file from its current offset, `size` bytes.
   virtual void put_file(const std::string& name, int fd, uint64_t size) = 0;

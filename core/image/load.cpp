@@ -199,7 +199,9 @@ private:
     if (annotations == entry.end() || !annotations->is_object()) return {};
     const std::string whole = text_of(*annotations, "io.containerd.image.name");
     const std::string name = text_of(*annotations, "org.opencontainers.image.ref.name");
-    if (!whole.empty()) return {whole};
+    // umoci tags anew and leaves the whole name as it was: then it is of another image.
+    const bool fits = name.empty() || whole == name || whole.ends_with(":" + name);
+    if (!whole.empty() && fits) return {whole};
     return name.empty() ? std::vector<std::string>{} : std::vector<std::string>{name};
   }
 

@@ -48,6 +48,7 @@ struct Chosen {
   Image image;
 };
 
+// Each name once, however often it was given.
 std::vector<Chosen> choose(const Images& images, const std::vector<std::string>& references)
 {
   std::vector<Chosen> chosen;
@@ -55,7 +56,9 @@ std::vector<Chosen> choose(const Images& images, const std::vector<std::string>&
     Image image = images.load(reference);
     std::string name = normal_reference(reference);
     if (name.starts_with("id:")) name = image.names.empty() ? "" : image.names.front();
-    chosen.push_back({std::move(name), std::move(image)});
+    const bool again = std::any_of(chosen.begin(), chosen.end(),
+                                   [&](const Chosen& each) { return each.name == name && each.image.id == image.id; });
+    if (!again) chosen.push_back({std::move(name), std::move(image)});
   }
   return chosen;
 }
@@ -67,6 +70,42 @@ Layer layer_of(const Images& images, const std::string& id)
   return std::move(*layer);
 }
 
+constexpr const char* reference_key = "org.opencontainers.image.ref.name";
+constexpr const char* whole_name_key = "io.containerd.image.name";
+
+std::string annotation(const json& entry, const char* key)
+{
+  const auto annotations = entry.find("annotations");
+  if (annotations == entry.end() || !annotations->is_object()) return {};
+  const auto found = annotations->find(key);
+  return found != annotations->end() && found->is_string() ? found->get<std::string>() : std::string{};
+}
+
+// The other images of a layout that is there already: they stay, and only one of the same name is replaced.
+json present_images(const ArchiveTarget& target)
+{
+  const auto text = target.present("index.json");
+  if (!text) return json::array();
+  const json document =
+      nests_deeper(*text, deepest_configuration) ? json{} : json::parse(text->begin(), text->end(), nullptr, false);
+  const auto list = document.is_object() ? document.find("manifests") : document.end();
+  const bool good = list != document.end() && list->is_array() &&
+                    std::all_of(list->begin(), list->end(), [](const json& entry) { return entry.is_object(); });
+  if (!good)
+    throw Error{"there is an index.json in that directory already, and it is none of an OCI layout", 0,
+                "name another directory"};
+  return *list;
+}
+
+// The same for docker's list, which a layout of somebody else need not have.
+json present_for_docker(const ArchiveTarget& target)
+{
+  const auto text = target.present("manifest.json");
+  if (!text || nests_deeper(*text, deepest_configuration)) return json::array();
+  json list = json::parse(text->begin(), text->end(), nullptr, false);
+  return list.is_array() ? list : json::array();
+}
+
 class Saver {
 public:
   Saver(Context& context, ArchiveTarget& target)
@@ -75,9 +114,9 @@ public:
 
   void oci(const std::vector<Chosen>& chosen)
   {
+    json manifests = present_images(target_);
+    json for_docker = present_for_docker(target_);
     target_.put("oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
-    json manifests = json::array();
-    json for_docker = json::array();
     for (const Chosen& each : chosen) {
       json layers = json::array();
       json paths = json::array();
@@ -96,9 +135,9 @@ public:
            std::move(layers)}}.dump();
       put_once(blob_path(sha256(manifest)), manifest);
       json entry = descriptor(manifest_type, manifest);
-      if (!each.name.empty()) entry["annotations"] = annotations(each.name, chosen.size() > 1);
-      manifests.push_back(std::move(entry));
-      for_docker.push_back(docker_entry(each, blob_path(each.image.id), std::move(paths)));
+      if (!each.name.empty()) entry["annotations"] = annotations(each.name, manifests, chosen.size() > 1);
+      replace(manifests, std::move(entry));
+      replace_for_docker(for_docker, docker_entry(each, blob_path(each.image.id), std::move(paths)));
     }
     target_.put("manifest.json", for_docker.dump());
     target_.put("index.json",
@@ -120,10 +159,43 @@ public:
 
 private:
   // The tag alone is what `skopeo copy oci:DIR:TAG` and umoci look for; several images need their whole names.
-  static json annotations(const std::string& name, bool several)
+  static json annotations(const std::string& name, const json& present, bool several)
   {
     const std::string tag = name.substr(name.rfind(':') + 1);
-    return {{"org.opencontainers.image.ref.name", several ? name : tag}, {"io.containerd.image.name", name}};
+    const bool is_taken = std::any_of(present.begin(), present.end(), [&](const json& entry) {
+      const std::string other = annotation(entry, whole_name_key);
+      return annotation(entry, reference_key) == tag && !other.empty() && other != name;
+    });
+    return {{reference_key, several || is_taken ? name : tag}, {whole_name_key, name}};
+  }
+
+  // Of what has the same name, as skopeo and umoci replace it, or is the same and has none.
+  static void replace(json& manifests, json entry)
+  {
+    const std::string reference = annotation(entry, reference_key), name = annotation(entry, whole_name_key);
+    const std::string tag = name.substr(name.rfind(':') + 1);
+    json kept = json::array();
+    for (json& other : manifests) {
+      const std::string its_reference = annotation(other, reference_key);
+      const std::string its_name = annotation(other, whole_name_key);
+      const bool is_nameless = its_reference.empty() && its_name.empty();
+      // umoci tags anew and leaves the whole name as it was; such a one is another.
+      const bool is_ours = its_name == name && (its_reference == tag || its_reference == name);
+      const bool is_same =
+          is_nameless ? other.value("digest", json{}) == entry["digest"] : is_ours || its_reference == reference;
+      if (!is_same) kept.push_back(std::move(other));
+    }
+    kept.push_back(std::move(entry));
+    manifests = std::move(kept);
+  }
+
+  static void replace_for_docker(json& list, json entry)
+  {
+    json kept = json::array();
+    for (json& other : list)
+      if (other.is_object() && other.value("RepoTags", json{}) != entry["RepoTags"]) kept.push_back(std::move(other));
+    kept.push_back(std::move(entry));
+    list = std::move(kept);
   }
 
   static json docker_entry(const Chosen& each, const std::string& config, json paths)

@@ -131,22 +131,6 @@ void read_history(const json& list, std::vector<HistoryEntry>& history)
   }
 }
 
-// What parses a document needs no stack for its levels, but what copies and writes one does.
-bool nests_deeper(std::string_view text, size_t most)
-{
-  size_t depth = 0;
-  bool quoted = false;
-  for (size_t at = 0; at < text.size(); ++at) {
-    const char c = text[at];
-    if (c == '"') quoted = !quoted;
-    if (quoted && c == '\\') ++at;
-    if (quoted) continue;
-    if ((c == '[' || c == '{') && ++depth > most) return true;
-    if ((c == ']' || c == '}') && depth > 0) --depth;
-  }
-  return false;
-}
-
 std::vector<std::string> read_diff_ids(const json& document)
 {
   const json* rootfs = member(document, "rootfs");
@@ -250,6 +234,21 @@ Machine this_machine()
 }
 
 } // namespace
+
+bool nests_deeper(std::string_view json, size_t most)
+{
+  size_t depth = 0;
+  bool quoted = false;
+  for (size_t at = 0; at < json.size(); ++at) {
+    const char c = json[at];
+    if (c == '"') quoted = !quoted;
+    if (quoted && c == '\\') ++at;
+    if (quoted) continue;
+    if ((c == '[' || c == '{') && ++depth > most) return true;
+    if ((c == ']' || c == '}') && depth > 0) --depth;
+  }
+  return false;
+}
 
 std::string machine_architecture() { return this_machine().architecture; }
 std::string machine_variant() { return this_machine().variant; }

@@ -66,6 +66,9 @@ inline constexpr size_t deepest_configuration = 100; // levels of lists and obje
 // The kernel stacks 500 layers at most; nobody who means well comes near.
 inline constexpr size_t most_layers = 400;
 
+// Has a JSON text more levels than that? What parses it needs no stack for them, but what copies and writes it does.
+bool nests_deeper(std::string_view json, size_t most);
+
 // This machine, in the words of images: "amd64", "arm64"; variant "" or "v7".
 std::string machine_architecture();
 std::string machine_variant();

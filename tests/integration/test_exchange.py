@@ -179,6 +179,34 @@ def test_a_docker_archive_of_skopeo_loads_with_its_names(web, other):
     assert image(other, "team/site:3")["id"] == image(web)["id"]
 
 
+def test_saving_into_a_layout_keeps_its_other_images(web, other):
+    """One that umoci has tagged, and those that were saved there before, under the same tag too."""
+    need("umoci")
+    need("skopeo")
+    top = web.directory
+    layout = top / "layout"
+    web.ok("save", "web", "-o", f"{layout}/")
+    tool("umoci", "tag", "--image", "layout:latest", "theirs", cwd=top)
+    (top / "R2").write_text("FROM busybox\nENV A=1\n")
+    for name in ("more:2", "second", "web"):
+        web.ok("build", name, top / "R2")
+        web.ok("save", name, "-o", f"{layout}/")
+    assert sorted(tool("umoci", "list", "--layout", "layout", cwd=top).split()) == [
+        "2", "latest", "second:latest", "theirs"]
+    assert json.loads(tool("skopeo", "inspect", "--config", f"oci:{layout}:latest", cwd=top))["config"]["Env"][-1] == "A=1"
+    names = {line.split()[0] for line in other.ok("load", layout).splitlines()}
+    assert names == {"more:2", "second:latest", "web:latest", "layout:theirs"}
+    assert image(other, "layout:theirs")["id"] != image(other)["id"] == image(other, "more:2")["id"]
+    (layout / "index.json").write_text("[]")
+    assert "none of an OCI layout" in web.fails("save", "web", "-o", f"{layout}/")
+    assert (layout / "index.json").read_text() == "[]"
+
+
+def test_an_image_that_is_named_twice_is_saved_once(web):
+    web.ok("save", "web", "web:latest", "-o", f"{web.directory}/layout/")
+    assert len(json.loads((web.directory / "layout/index.json").read_text())["manifests"]) == 1
+
+
 def test_umoci_unpacks_what_we_save(web):
     need("umoci")
     top = web.directory
