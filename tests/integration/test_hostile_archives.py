@@ -248,6 +248,27 @@ def test_a_file_whose_name_is_no_image_name(conductor):
     assert "does not say what its image is called" in conductor.fails("load", path)
 
 
+def test_no_document_steers_the_terminal(conductor):
+    """JSON lets DEL, the C1 controls and the marks of direction pass; a terminal obeys them."""
+    text = "\x1b[31m\x9b31m\u202e\x7f"
+    layer = hostile.file(b"f") + hostile.END
+    config = {**json.loads(config_of([layer])), "author": text, "history": [{"created": text, "created_by": text}],
+              "config": {"Labels": {text: text}, "Env": ["A=" + text], "Cmd": [text], "User": text}}
+    outer(conductor.directory / "i.tar", {
+        "c.json": json.dumps(config).encode(), "l": layer,
+        "manifest.json": json.dumps([{"Config": "c.json", "RepoTags": ["i:1"], "Layers": ["l"]}]).encode()})
+    conductor.ok("load", conductor.directory / "i.tar")
+    conductor.run("create", "i:1", "web")
+    for words in (("inspect", "i:1"), ("inspect", "i:1", "--json"), ("history", "i:1"), ("history", "i:1", "--json"),
+                  ("images", "--json"), ("inspect", "web"), ("ps", "-a", "--json"), ("--events", "1", "history", "i:1"),
+                  ("run", "--rm", "i:1"), ("--json", "run", "--rm", "i:1"), ("--explain", "run", "--rm", "i:1"),
+                  ("--explain=json", "run", "--rm", "i:1")):
+        done = conductor.run(*words)
+        said = done.stdout + done.stderr
+        assert not [c for c in said if c in "\x1b\x9b\u202e\x7f\r"], (words, said)
+    assert conductor.json("inspect", "i:1")["configuration"]["author"] == text
+
+
 def test_a_configuration_of_many_levels(conductor):
     """Whoever copies or writes such a document needs a stack for it."""
     layer = hostile.file(b"f") + hostile.END

@@ -13,6 +13,17 @@ TEST(Shown, ControlCharactersBecomeVisible)
   EXPECT_EQ(shown("a\x1b[31mb\a\r\n\x7f"), "a\\x1b[31mb\\x07\\x0d\\x0a\\x7f");
 }
 
+TEST(JsonShown, IsTheSameDocumentWithoutControlCharacters)
+{
+  EXPECT_EQ(json_shown("{\n \"a\": \"gr\xc3\xb6\xc3\x9f"
+                       "e \\u001b\"\n}"),
+            "{\n \"a\": \"gr\xc3\xb6\xc3\x9f"
+            "e \\u001b\"\n}");
+  EXPECT_EQ(json_shown("\"\xc2\x9b"
+                       "31m\x7f \xe2\x80\xae\""),
+            "\"\\u009b31m\\u007f \\u202e\"");
+}
+
 TEST(Shown, ControlCharactersOfTheSecondSetBecomeVisible)
 {
   EXPECT_EQ(shown("\xc2\x9b"

@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "tui/command/stream.h"
+#include "tui/command/text.h"
 #include "tui/command/values.h"
 
 #include <cerrno>
@@ -91,7 +92,7 @@ void Invocation::flush()
 
 void Invocation::result(const std::string& json_text)
 {
-  if (json() && value("events") != "1") write(json_text + "\n");
+  if (json() && value("events") != "1") write(json_shown(json_text) + "\n");
   trace_.result(json_text);
 }
 

@@ -99,7 +99,7 @@ int run_events(Invocation& invocation)
   for (size_t wanted = tail.value_or(0), first = true;; wanted = most, first = false) {
     for (const JournalEntry& entry : journal.next(wanted)) {
       if (first && wanted == 0) break;
-      invocation.json() ? invocation.write(to_json(entry) + "\n") : invocation.print(event_line(entry));
+      invocation.json() ? invocation.write(json_shown(to_json(entry)) + "\n") : invocation.print(event_line(entry));
     }
     invocation.flush();
     pollfd watched{watch.fd(), POLLIN, 0};

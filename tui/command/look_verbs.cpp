@@ -114,7 +114,7 @@ int run_inspect(Invocation& invocation)
   };
   const auto id = of_container();
   const std::string document = id ? inspect(invocation.context(), *id) : image::inspect(invocation.context(), name);
-  if (!invocation.json()) invocation.print(document + "\n");
+  if (!invocation.json()) invocation.print(json_shown(document) + "\n");
   invocation.result(document);
   return 0;
 }

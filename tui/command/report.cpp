@@ -20,8 +20,8 @@ std::string error_text(const Error& error, const Arguments& arguments, bool json
     body["message"] = error.sentence();
     body["hint"] = error.hint().empty() && wrong_usage ? std::string_view{right} : error.hint();
     body["errno"] = errno_name(error.number());
-    return nlohmann::ordered_json{{"error", body}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
-           "\n";
+    const nlohmann::ordered_json document{{"error", body}};
+    return json_shown(document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n";
   }
   std::string text = "conductor: " + shown(error.sentence(), true) + "\n";
   if (!error.hint().empty()) text += "hint: " + shown(error.hint(), true) + "\n";

@@ -1,5 +1,6 @@
 // Lines out, decisions in.
 #include "tui/command/stream.h"
+#include "tui/command/text.h"
 
 #include "core/base/error.h"
 #include "core/base/event_json.h"
@@ -32,7 +33,7 @@ StreamListener::StreamListener(int fd, bool begun) : fd_(fd)
 
 void StreamListener::on(const Event& event)
 {
-  if (!gone_) gone_ = !write_all(fd_, to_json(event) + "\n");
+  if (!gone_) gone_ = !write_all(fd_, json_shown(to_json(event)) + "\n");
 }
 
 Decision parse_decision(std::string_view line)
@@ -50,7 +51,7 @@ Decision parse_decision(std::string_view line)
 
 Decision GateFd::before(const Event& call)
 {
-  if (asks_ && !write_all(fd_, to_json(call) + "\n")) return Decision::abort;
+  if (asks_ && !write_all(fd_, json_shown(to_json(call)) + "\n")) return Decision::abort;
   std::string line;
   if (!read_line(line)) return Decision::abort;
   return parse_decision(line);

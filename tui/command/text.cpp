@@ -79,6 +79,24 @@ std::string shown(std::string_view text, bool lines)
   return result;
 }
 
+std::string json_shown(std::string json)
+{
+  const auto is_plain = [](char c) { return static_cast<unsigned char>(c) < 0x7f; };
+  if (std::all_of(json.begin(), json.end(), is_plain)) return json;
+  std::string result;
+  result.reserve(json.size());
+  for (std::string_view rest = json; !rest.empty();) {
+    const Character next = decode(rest);
+    // Below it is the document's own layout; in its texts there is none of these.
+    if (next.valid && next.code >= 0x7f && steers(next.code))
+      result += fmt::format("\\u{:04x}", static_cast<unsigned>(next.code));
+    else
+      result += rest.substr(0, next.length);
+    rest.remove_prefix(next.length);
+  }
+  return result;
+}
+
 size_t columns(std::string_view text)
 {
   size_t count = 0;

@@ -13,6 +13,10 @@ namespace conductor::command {
 // `lines` is true.
 std::string shown(std::string_view text, bool lines = false);
 
+// The same JSON document, with the characters that shown() would make visible as escapes of JSON (\u009b). JSON itself
+// asks for that only below U+0020, and terminals obey C1 controls as well.
+std::string json_shown(std::string json);
+
 // Number of terminal columns of a text that shown() made: wide characters count two, combining ones none.
 size_t columns(std::string_view text);
 
