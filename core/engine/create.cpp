@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/undo.h"
 #include "core/container/command.h"
+#include "core/kernel/signals.h"
 #include "core/store/journal.h"
 
 #include <algorithm>
@@ -59,10 +60,20 @@ Spec complete(const CreateRequest& request, const Image& image)
   const auto& command = request.has_command ? request.wish.process.args : image.config.cmd;
   args.insert(args.end(), command.begin(), command.end());
   spec.process.args = std::move(args);
-  if (spec.process.workdir.empty()) spec.process.workdir = image.config.workdir.empty() ? "/" : image.config.workdir;
+  // That an image says what cannot be is no wrong usage, and is told before there is a container that nobody can stop.
+  if (spec.process.workdir.empty()) {
+    spec.process.workdir = image.config.workdir.empty() ? "/" : image.config.workdir;
+    if (!spec.process.workdir.starts_with('/'))
+      throw Error{"the image's working directory '" + visible(spec.process.workdir) + "' is not absolute", 0,
+                  "name another: --workdir /"};
+  }
   if (spec.process.user.empty()) spec.process.user = image.config.user;
-  if (spec.stop_signal.empty())
+  if (spec.stop_signal.empty()) {
     spec.stop_signal = image.config.stop_signal.empty() ? "SIGTERM" : image.config.stop_signal;
+    if (!kernel::find_signal(spec.stop_signal))
+      throw Error{"the image's stop signal '" + visible(spec.stop_signal) + "' is no signal", 0,
+                  "name another: --stop-signal SIGTERM"};
+  }
   for (const auto& [key, value] : image.config.labels) spec.labels.emplace(key, value);
   if (spec.hostname.empty()) spec.hostname = spec.name;
   return spec;

@@ -3,6 +3,7 @@
 #include "core/container/spec.h"
 #include "core/image/builder.h"
 #include "core/image/health.h"
+#include "core/kernel/signals.h"
 
 #include <algorithm>
 #include <charconv>
@@ -180,16 +181,14 @@ void Builder::handle_shell(StageState& state, const Instruction& instruction)
 void Builder::handle_stop_signal(StageState& state, const Instruction& instruction)
 {
   const std::string name = expanded(state, instruction.text);
-  const bool number = !name.empty() && name.size() <= 2 && name.find_first_not_of("0123456789") == std::string::npos;
-  const std::string bare = name.starts_with("SIG") ? name.substr(3) : name;
-  bool known = number;
-  for (int signal = 1; !known && signal < 65; ++signal) {
-    const char* abbreviation = sigabbrev_np(signal);
-    known = abbreviation != nullptr && bare == abbreviation;
-  }
-  if (!known && !bare.starts_with("RTMIN") && !bare.starts_with("RTMAX"))
+  const bool is_number = !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
+  std::string upper = name;
+  std::transform(upper.begin(), upper.end(), upper.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  if (!is_number && !upper.starts_with("SIG")) upper.insert(0, "SIG");
+  if (!kernel::find_signal(upper))
     throw Error{"STOPSIGNAL: '" + visible(name) + "' is no signal", 0, "STOPSIGNAL SIGTERM"};
-  state.config.stop_signal = number ? name : "SIG" + bare;
+  state.config.stop_signal = upper;
 }
 
 void Builder::handle_user(StageState& state, const Instruction& instruction)

@@ -12,23 +12,54 @@
 
 namespace conductor::kernel {
 
-int signal_number(std::string_view text)
+namespace {
+
+std::optional<int> whole_number(std::string_view text)
 {
   int number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc{} && end == text.data() + text.size() && number > 0 && number < NSIG) return number;
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+// "RTMIN", "RTMIN+3", "RTMAX-2": real-time signals have no other names (signal(7)).
+std::optional<int> real_time_signal(std::string_view name)
+{
+  const bool from_least = name.starts_with("RTMIN");
+  if (!from_least && !name.starts_with("RTMAX")) return std::nullopt;
+  const int base = from_least ? SIGRTMIN : SIGRTMAX;
+  name.remove_prefix(5);
+  if (name.empty()) return base;
+  const auto distance = name.front() == (from_least ? '+' : '-') ? whole_number(name.substr(1)) : std::nullopt;
+  if (!distance || *distance < 0 || *distance > SIGRTMAX - SIGRTMIN) return std::nullopt;
+  return from_least ? base + *distance : base - *distance;
+}
+
+} // namespace
+
+std::optional<int> find_signal(std::string_view text)
+{
+  if (const auto number = whole_number(text); number && *number > 0 && *number < NSIG) return number;
   std::string name;
   for (const char c : text) name += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
   if (name.starts_with("SIG")) name.erase(0, 3);
   for (int each = 1; each < NSIG; ++each)
     if (const char* known = ::sigabbrev_np(each); known != nullptr && name == known) return each;
+  return real_time_signal(name);
+}
+
+int signal_number(std::string_view text)
+{
+  if (const auto found = find_signal(text)) return *found;
   throw usage_error(fmt::format("'{}' is no signal", text), "for example SIGTERM, HUP or 9");
 }
 
 std::string signal_name(int number)
 {
   const char* name = ::sigabbrev_np(number);
-  return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", number);
+  if (name != nullptr) return fmt::format("SIG{}", name);
+  if (number >= SIGRTMIN && number <= SIGRTMAX) return fmt::format("SIGRTMIN+{}", number - SIGRTMIN);
+  return fmt::format("signal {}", number);
 }
 
 bool notices_signal(pid_t pid, int signal)

@@ -1,6 +1,7 @@
 // Signals by name, and whether a process would notice one.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -8,9 +9,11 @@
 
 namespace conductor::kernel {
 
-// "SIGTERM", "TERM", "term" or "15" -> 15. Throws a usage Error.
+// "SIGTERM", "TERM", "term" or "15" -> 15; "SIGRTMIN+3", "RTMAX-1". Throws a usage Error.
 int signal_number(std::string_view text);
-// "SIGTERM"
+// None where that throws.
+std::optional<int> find_signal(std::string_view text);
+// "SIGTERM", "SIGRTMIN+3": what signal_number() takes.
 std::string signal_name(int number);
 
 // Does the process catch the signal, or hold it blocked to wait for it (sigwait(3), signalfd(2))? A PID 1 that does

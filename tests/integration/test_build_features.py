@@ -476,3 +476,22 @@ def test_a_list_that_is_no_list_is_told(conductor):
     top = context(conductor, {"Conductorfile": "FROM busybox\nCMD ['a']\n"})
     said = conductor.run("build", "web", top / "Conductorfile").stderr
     assert "Conductorfile:2: CMD: the list is no JSON, so a shell gets it" in said
+
+
+# ---- what stops it
+
+@pytest.mark.parametrize("written, kept, number", [("sigusr1", "SIGUSR1", 10), ("RTMIN+3", "SIGRTMIN+3", 37),
+                                                   ("SIGRTMAX-1", "SIGRTMAX-1", 63), ("12", "12", 12)])
+def test_a_stop_signal_is_kept_and_sent(conductor, written, kept, number):
+    build(conductor, f"FROM busybox\nSTOPSIGNAL {written}\n")
+    assert conductor.json("inspect", "web:latest")["configuration"]["config"]["StopSignal"] == kept
+    conductor.ok("run", "-d", "web", "one", "--", "sh", "-c", f"trap 'exit 5' {number}; echo ready; while :; do sleep 0.01; done")
+    wait_until(lambda: "ready" in conductor.ok("logs", "one"), 10, "the trap is set")
+    assert "killed" not in conductor.ok("stop", "one", "--keep")
+    assert next(c for c in conductor.json("ps", "-a"))["exit_code"] == 5
+
+
+@pytest.mark.parametrize("wrong", ["RTMINfoo", "RTMIN+40", "0", "99", "SIGNOPE", "RTMAX+1"])
+def test_a_stop_signal_that_is_none(conductor, wrong):
+    (conductor.directory / "R").write_text(f"FROM busybox\nSTOPSIGNAL {wrong}\n")
+    assert f"R:2: STOPSIGNAL: '{wrong}' is no signal" in conductor.fails("build", "web", conductor.directory / "R")

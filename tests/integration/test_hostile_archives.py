@@ -348,3 +348,15 @@ def test_a_killed_load_leaves_nothing_behind_the_next_command(conductor):
     assert not list((conductor.root / "layers").glob("*"))
     conductor.ok("prune", "--force")
     assert leftovers(conductor) == []
+
+
+@pytest.mark.parametrize("config, said, way_out", [
+    ({"StopSignal": "garbage"}, "stop signal 'garbage' is no signal", ("--stop-signal", "TERM")),
+    ({"WorkingDir": "../../x"}, "working directory '../../x' is not absolute", ("--workdir", "/"))])
+def test_what_an_image_says_wrongly_is_no_wrong_usage(conductor, config, said, way_out):
+    write_docker_archive(conductor.directory / "i.tar", "i", [hostile.file(b"f") + hostile.END], config)
+    conductor.ok("load", conductor.directory / "i.tar")
+    error = conductor.fails("create", "i", "web")
+    assert said in error and f"hint: name another: {way_out[0]}" in error and "usage:" not in error
+    conductor.ok("create", *way_out, "i", "web")
+    conductor.ok("rm", "web")

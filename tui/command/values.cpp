@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/kernel/files.h"
+#include "core/kernel/signals.h"
 
 #include <algorithm>
 #include <charconv>
@@ -91,25 +92,11 @@ int64_t parse_seconds(std::string_view text, std::string_view option)
 
 int parse_signal(std::string_view text, std::string_view option)
 {
-  if (const auto number = whole_number(text)) {
-    if (*number >= 1 && *number < static_cast<uint64_t>(NSIG)) return static_cast<int>(*number);
-    refuse(option, text, "TERM, SIGHUP or 15");
-  }
-  std::string name;
-  for (const char c : text) name += static_cast<char>(std::toupper(c));
-  if (name.starts_with("SIG")) name.erase(0, 3);
-  for (int number = 1; number < NSIG; ++number) {
-    const char* known = sigabbrev_np(number);
-    if (known != nullptr && name == known) return number;
-  }
+  if (const auto number = kernel::find_signal(text)) return *number;
   refuse(option, text, "TERM, SIGHUP or 15");
 }
 
-std::string signal_name(int number)
-{
-  const char* name = sigabbrev_np(number);
-  return name != nullptr ? std::string{"SIG"} + name : "signal " + std::to_string(number);
-}
+std::string signal_name(int number) { return kernel::signal_name(number); }
 
 std::pair<std::string, std::string> parse_pair(std::string_view text, std::string_view option)
 {
