@@ -366,3 +366,56 @@ def test_what_docker_refuses_we_refuse(conductor, docker, case):
     give_docker_our_busybox(conductor, docker)
     assert docker.build(str(context), {}) is not None
     conductor.fails("build", "web", context / "Dockerfile", "--network", "none")
+
+
+# ---- exchange: what we save docker reads, and the other way round
+
+RECIPE = """FROM busybox
+RUN echo hi > /x && mkdir /w && touch /w/a && ln /x /hard
+RUN rm -r /x /w && mkdir /w && touch /w/b
+LABEL k=v
+CMD ["sh", "-c", "cat /hard; ls /w"]
+"""
+SHOWN = "hi\nb\n"
+
+
+@pytest.fixture
+def daemon():
+    running = dockerd.Dockerd()
+    yield running
+    running.close()
+
+
+@pytest.mark.parametrize("form", ["oci", "docker"])
+def test_docker_reads_what_we_save_and_we_what_it_saves(conductor, daemon, form):
+    top = conductor.directory
+    (top / "R").write_text(RECIPE)
+    conductor.ok("build", "web", top / "R")
+    conductor.ok("save", "web", "-o", top / "ours.tar", "--format", form)
+    daemon.run("load", "-i", str(top / "ours.tar"))
+    ours = json.loads(conductor.ok("inspect", "web:latest"))
+    assert daemon.run("inspect", "--format", "{{.Id}}", "web:latest").stdout.decode().strip() == f"sha256:{ours['id']}"
+    assert daemon.run("run", "--rm", "--network", "none", "web").stdout.decode() == SHOWN
+    daemon.run("tag", "web", "reg.example:5000/team/web:2")
+    daemon.run("save", "web", "reg.example:5000/team/web:2", "-o", str(top / "docker.tar"))
+    conductor.ok("rmi", "web")
+    conductor.ok("prune", "--force")
+    names = [line.split()[0] for line in conductor.ok("load", top / "docker.tar").splitlines()]
+    assert names == ["web:latest", "reg.example:5000/team/web:2"]
+    back = json.loads(conductor.ok("inspect", "web:latest"))
+    assert back["id"] == ours["id"]
+    assert [layer["diff_id"] for layer in back["layers"]] == [layer["diff_id"] for layer in ours["layers"]]
+    assert conductor.ok("run", "--rm", "web") == SHOWN
+
+
+def test_root_trees_come_and_go(conductor, daemon):
+    top = conductor.directory
+    (top / "R").write_text(RECIPE)
+    conductor.ok("build", "web", top / "R")
+    conductor.ok("export", "web", "-o", top / "ours.tar")
+    daemon.run("import", str(top / "ours.tar"), "tree")
+    assert daemon.run("run", "--rm", "--network", "none", "tree", "cat", "/hard").stdout == b"hi\n"
+    container = daemon.run("create", "--network", "none", "tree", "true").stdout.decode().strip()
+    daemon.run("export", container, "-o", str(top / "docker.tar"))
+    conductor.ok("import", top / "docker.tar", "again")
+    assert conductor.ok("run", "--rm", "again", "--", "cat", "/hard") == "hi\n"
