@@ -31,6 +31,12 @@ namespace {
 constexpr const char* proxy_arguments[] = {"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy",
                                            "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"};
 
+// The line it is about in front; of a stage that this instruction needed, the error has its own line already.
+Error placed(const Error& error, const Recipe& recipe, const Instruction& instruction)
+{
+  return error.sentence().starts_with(recipe.file + ":") ? error : error.within(place(recipe, instruction));
+}
+
 bool same_name(std::string_view a, std::string_view b)
 {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
@@ -184,7 +190,7 @@ StageState Builder::run_stage(size_t stage)
       handle(state, instruction);
     } catch (const Error& error) {
       // 126 and 127 are for run and exec, 2 is for the command line: a build that fails has failed.
-      throw error.within(place(recipe_, instruction)).with_status(1);
+      throw placed(error, recipe_, instruction).with_status(1);
     }
   }
   return state;
@@ -224,7 +230,7 @@ StageState Builder::begin(size_t stage)
     run_triggers(state, from);
     return state;
   } catch (const Error& error) {
-    throw error.within(place(recipe_, from)).with_status(1);
+    throw placed(error, recipe_, from).with_status(1);
   }
 }
 

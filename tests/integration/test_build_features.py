@@ -495,3 +495,12 @@ def test_a_stop_signal_is_kept_and_sent(conductor, written, kept, number):
 def test_a_stop_signal_that_is_none(conductor, wrong):
     (conductor.directory / "R").write_text(f"FROM busybox\nSTOPSIGNAL {wrong}\n")
     assert f"R:2: STOPSIGNAL: '{wrong}' is no signal" in conductor.fails("build", "web", conductor.directory / "R")
+
+
+# ---- where it went wrong
+
+@pytest.mark.parametrize("second", ["FROM one\nRUN true\n", "FROM busybox\nCOPY --from=one /x /x\n"])
+def test_an_error_in_an_earlier_stage_has_one_line(conductor, second):
+    (conductor.directory / "R").write_text("FROM busybox AS one\nRUN false\n" + second)
+    said = conductor.fails("build", "web", conductor.directory / "R")
+    assert said.count("R:") == 1 and "R:2: RUN false: exit status 1" in said
