@@ -386,6 +386,11 @@ def test_inspect_tells_of_images_and_of_containers(web):
     assert web.json("inspect", "web")["id"] == document["id"]
 
 
+def test_inspect_of_nothing_speaks_of_both(conductor):
+    said = conductor.fails("inspect", "nosuch")
+    assert "no container and no image 'nosuch'" in said and "conductor images" in said
+
+
 def test_a_rebuild_from_the_cache_is_the_same_image(web):
     before = image(web)["id"]
     web.ok("build", "web", web.directory / "R")

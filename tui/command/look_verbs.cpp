@@ -107,9 +107,11 @@ int run_inspect(Invocation& invocation)
     if (!name.starts_with("id:") && !is_name(name)) return std::nullopt;
     try {
       return invocation.resolve(name);
-    } catch (const Error&) {
-      if (!Images{invocation.root()}.exists(name)) throw;
-      return std::nullopt;
+    } catch (const Error& error) {
+      if (Images{invocation.root()}.exists(name)) return std::nullopt;
+      if (name.starts_with("id:") || error.hint().starts_with("did you mean")) throw;
+      throw Error{"there is no container and no image '" + visible(name) + "'", 0,
+                  "conductor ps -a and conductor images list what there is"};
     }
   };
   const auto id = of_container();
