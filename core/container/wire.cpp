@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <endian.h>
 #include <fcntl.h>
@@ -76,9 +77,13 @@ Received receive(int socket, Buffer& buffer, Message& message)
   header.msg_iovlen = 1;
   header.msg_control = control.bytes;
   header.msg_controllen = sizeof control.bytes;
+  // A peer that closed while packets of ours were unread is told once as ECONNRESET, in front of what it had sent
+  // before (unix_dgram_recvmsg() takes the error first): that is still to be had.
+  bool was_reset = false;
+  const auto again = [&] { return errno == EINTR || (errno == ECONNRESET && !std::exchange(was_reset, true)); };
   ssize_t got = 0;
   do got = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  while (got < 0 && errno == EINTR);
+  while (got < 0 && again());
   if (got < 0 && errno == EAGAIN) return Received::nothing;
 
   // Taken before anything is judged, or they would stay open.

@@ -142,6 +142,22 @@ struct Client {
 
 } // namespace
 
+TEST(Wire, TheLastWordIsHeardFromAPeerThatClosedWithoutReadingOurs)
+{
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  const Fd ours{ends[0]};
+  Fd theirs{ends[1]};
+  ASSERT_EQ(wire::send(ours.get(), {.type = wire::Type::input}, "unread"), wire::Sent::yes);
+  ASSERT_EQ(wire::send(theirs.get(), {.type = wire::Type::exited, .number = 7}), wire::Sent::yes);
+  theirs.reset();
+  wire::Buffer buffer;
+  wire::Message message;
+  ASSERT_EQ(wire::receive(ours.get(), buffer, message), wire::Received::message);
+  EXPECT_EQ(message.head.number, 7U);
+  EXPECT_EQ(wire::receive(ours.get(), buffer, message), wire::Received::gone);
+}
+
 TEST(Foreground, KeepsOutputAndErrorApartAndLogsBoth)
 {
   ForegroundRun run{make_pipes(Stdin::empty), "echo out; echo err >&2; exit 7", Local::streams, false};
