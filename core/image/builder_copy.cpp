@@ -19,15 +19,6 @@ namespace {
 
 using Kind = StepInputs::Kind;
 
-// 755, 0755, 1777
-mode_t parse_mode(const std::string& text)
-{
-  const bool good = !text.empty() && text.size() <= 5 && text.find_first_not_of("01234567") == std::string::npos;
-  const unsigned long value = good ? std::stoul(text, nullptr, 8) : 010000;
-  if (value > 07777) throw Error{"--chmod: '" + visible(text) + "' is no mode", 0, "octal digits: --chmod=755"};
-  return static_cast<mode_t>(value);
-}
-
 bool is_address(std::string_view word) { return word.starts_with("http://") || word.starts_with("https://"); }
 
 // As Docker tells repositories from downloads.
@@ -91,7 +82,7 @@ void Builder::begin_copy(const StageState& state, const Instruction& instruction
   }
   copying.owner = expanded(state, flag(instruction, "chown").value_or(""));
   selection.chown = !copying.owner.empty();
-  if (const auto mode = flag(instruction, "chmod")) selection.mode = parse_mode(expanded(state, *mode));
+  if (const auto mode = flag(instruction, "chmod")) selection.mode.emplace(expanded(state, *mode));
   std::vector<std::string> patterns;
   for (const std::string& pattern : flags(instruction, "exclude")) patterns.push_back(expanded(state, pattern));
   selection.exclude = Ignore{patterns};

@@ -39,9 +39,9 @@ const char* kind_of(mode_t mode)
   return S_ISSOCK(mode) ? "a socket" : "no file, directory, link or fifo";
 }
 
-mode_t final_mode(const kernel::FileFacts& facts, std::optional<mode_t> mode)
+mode_t final_mode(const kernel::FileFacts& facts, const std::optional<FileMode>& mode)
 {
-  return mode && !S_ISLNK(facts.mode) ? (facts.mode & S_IFMT) | *mode : facts.mode;
+  return mode && !S_ISLNK(facts.mode) ? mode->applied(facts.mode) : facts.mode;
 }
 
 // What is at `name` in an open directory, by one statx(2); the target of a link by one more call.

@@ -6,6 +6,7 @@
 
 #include "core/image/content_index.h"
 #include "core/image/digest.h"
+#include "core/image/file_mode.h"
 #include "core/image/ignore.h"
 #include "core/kernel/copy.h"
 
@@ -42,7 +43,7 @@ struct Selection {
   std::vector<std::string> words; // wildcards allowed
   Ignore exclude;                 // --exclude
   bool parents = false;           // --parents
-  std::optional<mode_t> mode;     // --chmod
+  std::optional<FileMode> mode;   // --chmod
   bool chown = false;             // the owner is given, so that of the files is no matter
 };
 // Looks at everything that the words name. Throws Error: not there, nothing matches, leaves the root, a device or
@@ -64,7 +65,7 @@ struct Target {
   kernel::LayerView* layers = nullptr;          // given: instead of the root, where the image is not mounted
   std::string destination;                      // absolute
   std::optional<std::pair<uid_t, gid_t>> owner; // of all that is copied, and of directories that are made on the way
-  std::optional<mode_t> mode;                   // of all that is copied
+  std::optional<FileMode> mode;                 // of all that is copied
   timespec now{};                               // of directories that are made on the way
   bool as_it_is = false;                        // what is copied keeps owners and modes of its own (an archive's)
 };

@@ -171,6 +171,14 @@ def test_copy_chown_and_chmod(conductor):
     assert inside(conductor, "stat", "-c", "%u:%g %a", "/a") == "33:5 640\n"
 
 
+def test_copy_chmod_by_symbols_keeps_what_it_does_not_name(conductor):
+    top = context(conductor, {"Conductorfile": "FROM busybox\nCOPY --chmod=u=rwX,go=rX d /d\n", "d/file": "", "d/program": ""})
+    (top / "d/file").chmod(0o600)
+    (top / "d/program").chmod(0o711)
+    conductor.ok("build", "web", top / "Conductorfile")
+    assert inside(conductor, "stat", "-c", "%a", "/d/file", "/d/program") == "644\n755\n"
+
+
 def test_copy_leaves_out_what_an_ignore_file_names(conductor):
     build(conductor, "FROM busybox\nCOPY . /all\n", {".dockerignore": "*.log\n.dockerignore\nConductorfile\n", "a": "", "b.log": ""})
     assert inside(conductor, "ls", "-A", "/all") == "a\n"

@@ -1,11 +1,13 @@
 // The build file's parser: lines, instructions, words, variables, and the sentences for what is wrong.
 #include "core/base/error.h"
+#include "core/image/file_mode.h"
 #include "core/image/health.h"
 #include "core/image/recipe.h"
 #include "core/image/run_mount.h"
 #include "core/image/words.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 namespace conductor::image {
 namespace {
@@ -251,6 +253,38 @@ TEST(Recipe, FlagsMayBeQuotedAndSomeRepeated)
   const Instruction run = one("RUN --mount=type=tmpfs,target=/a --mount=\"type=tmpfs,target=/b c\" x");
   EXPECT_EQ(flags(run, "mount"), (Strings{"type=tmpfs,target=/a", "type=tmpfs,target=/b c"}));
   EXPECT_EQ(run.text, "x");
+}
+
+// ---- --chmod
+
+TEST(FileMode, DigitsAndSymbols)
+{
+  struct Case {
+    const char* text;
+    mode_t before, after;
+  };
+  for (const auto& [text, before, after] : std::initializer_list<Case>{{"755", S_IFREG | 0644, S_IFREG | 0755},
+                                                                       {"0", S_IFREG | 0644, S_IFREG},
+                                                                       {"1777", S_IFDIR | 0755, S_IFDIR | 01777},
+                                                                       {"u+x", S_IFREG | 0644, S_IFREG | 0744},
+                                                                       {"a-w", S_IFREG | 0666, S_IFREG | 0444},
+                                                                       {"+x", S_IFREG | 0644, S_IFREG | 0755},
+                                                                       {"+w", S_IFREG | 0444, S_IFREG | 0644},
+                                                                       {"=r", S_IFREG | 0777, S_IFREG | 0444},
+                                                                       {"u=rwX,go=rX", S_IFREG | 0600, S_IFREG | 0644},
+                                                                       {"u=rwX,go=rX", S_IFREG | 0700, S_IFREG | 0755},
+                                                                       {"u=rwX,go=rX", S_IFDIR | 0600, S_IFDIR | 0755},
+                                                                       {"g=u", S_IFREG | 0640, S_IFREG | 0660},
+                                                                       {"u+s,o+t", S_IFREG | 0755, S_IFREG | 05755},
+                                                                       {"go=", S_IFREG | 0755, S_IFREG | 0700},
+                                                                       {"u-x+w", S_IFREG | 0555, S_IFREG | 0655}})
+    EXPECT_EQ(FileMode{text}.applied(before), after) << text;
+}
+
+TEST(FileMode, WhatIsNoneIsRefused)
+{
+  for (const char* text : {"", "999", "10000", "0o755", "x", "u", "u+q", "u+x,", ",u+x", "g=uw", "u=a", "+-755"})
+    EXPECT_THROW(FileMode{text}, Error) << text;
 }
 
 // ---- mounts and health

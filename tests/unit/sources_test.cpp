@@ -88,7 +88,7 @@ protected:
     selection.words = words;
     return look_at_sources(root(), selection);
   }
-  std::string hash(const Strings& words, std::optional<mode_t> mode = {}) const
+  std::string hash(const Strings& words, std::optional<FileMode> mode = {}) const
   {
     Digest digest;
     for (const Source& source : look(words, {.mode = mode}))
@@ -175,7 +175,7 @@ TEST_F(Sources, TheHashSeesNames)
   EXPECT_NE(hash({"dir"}), before);
 }
 
-TEST_F(Sources, TheHashSeesChmod) { EXPECT_NE(hash({"file"}, 0600), hash({"file"}, 0700)); }
+TEST_F(Sources, TheHashSeesChmod) { EXPECT_NE(hash({"file"}, FileMode{"0600"}), hash({"file"}, FileMode{"0700"})); }
 
 TEST_F(Sources, WhatIsIgnoredIsNotThere)
 {
