@@ -9,6 +9,7 @@
 #include "core/image/layer_cache.h"
 #include "core/image/layers.h"
 #include "core/image/pull.h"
+#include "core/image/values.h"
 #include "core/kernel/copy.h"
 #include "core/kernel/files.h"
 #include "core/kernel/inroot.h"
@@ -37,14 +38,6 @@ Error placed(const Error& error, const Recipe& recipe, const Instruction& instru
   return error.sentence().starts_with(recipe.file + ":") ? error : error.within(place(recipe, instruction));
 }
 
-bool same_name(std::string_view a, std::string_view b)
-{
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return lower(x) == lower(y);
-  });
-}
-
 constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // What every build file may use in FROM, and in a stage once it has declared it.
@@ -60,20 +53,6 @@ std::vector<std::pair<std::string, std::string>> platform_arguments()
     arguments.emplace_back(prefix + "VARIANT", variant);
   }
   return arguments;
-}
-
-// linux/amd64, amd64, linux/arm64/v8: only this machine's own can be built, since its programs run here.
-void check_platform(const std::string& platform)
-{
-  const std::string architecture = machine_architecture();
-  std::string_view rest = platform;
-  if (rest.starts_with("linux/")) rest.remove_prefix(6);
-  std::string_view named = rest.substr(0, rest.find('/'));
-  if (named == "x86_64" || named == "x86-64") named = "amd64";
-  if (named == "aarch64") named = "arm64";
-  if (platform != "local" && platform != "linux" && named != architecture)
-    throw Error{"FROM: --platform=" + visible(platform) + " is another than this machine's", 0,
-                "only linux/" + architecture + " can be built here"};
 }
 
 } // namespace
@@ -111,21 +90,12 @@ Builder::Builder(Context& context, const BuildRequest& request, const Recipe& re
 size_t Builder::wanted_stage() const
 {
   if (request_.target.empty()) return recipe_.stages.size() - 1;
-  if (const auto found = find_stage(request_.target, recipe_.stages.size())) return *found;
+  if (const auto found = find_stage(recipe_, request_.target, recipe_.stages.size())) return *found;
   std::string names;
   for (const Stage& stage : recipe_.stages)
     if (!stage.name.empty()) names += " " + stage.name;
   throw Error{recipe_.file + ": there is no stage '" + visible(request_.target) + "'", 0,
               names.empty() ? "no stage has a name: FROM ... AS name" : "there are" + names};
-}
-
-std::optional<size_t> Builder::find_stage(const std::string& name, size_t before) const
-{
-  for (size_t at = 0; at < before; ++at)
-    if (same_name(recipe_.stages[at].name, name) && !name.empty()) return at;
-  if (name.empty() || name.size() > 4 || name.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
-  const size_t number = std::stoul(name);
-  return number < before ? std::optional{number} : std::nullopt;
 }
 
 StageState Builder::run()
@@ -213,7 +183,7 @@ StageState Builder::begin(size_t stage)
     if (reference.empty())
       throw Error{"FROM: '" + visible(from.words[0]) + "' is empty", 0, "give its ARG a value: --build-arg"};
     StageState state;
-    if (const auto earlier = find_stage(reference, stage)) {
+    if (const auto earlier = find_stage(recipe_, reference, stage)) {
       of_ += recipe_.stages[*earlier].steps.size() + 1;
       state = finished(*earlier);
       state.arguments.clear();

@@ -51,7 +51,6 @@ private:
   using Fill = std::function<Packed(const Workshop& shop, const std::string& rw, Step& step)>;
 
   size_t wanted_stage() const;
-  std::optional<size_t> find_stage(const std::string& name, size_t before) const;
   const StageState& finished(size_t stage);
   StageState run_stage(size_t stage);
   StageState begin(size_t stage);
@@ -109,7 +108,7 @@ private:
   StageState state_of(const Instruction& instruction, const std::string& from);
   void begin_copy(const StageState& state, const Instruction& instruction, Copying& copying) const;
   void take_heredocs(const StageState& state, const Instruction& instruction, Copying& copying) const;
-  void take_download(const Instruction& instruction, Copying& copying, const std::string& address);
+  void take_download(Copying& copying, const std::string& address);
   void look_at_files(Copying& copying);
   void finish_copy(StageState& state, const Instruction& instruction, Copying& copying);
   Packed fill_copy(const StageState& state, Copying& copying, const Workshop& shop, const std::string& rw, Step& step);

@@ -3,24 +3,12 @@
 #include "core/container/spec.h"
 #include "core/image/builder.h"
 #include "core/image/health.h"
-#include "core/kernel/signals.h"
+#include "core/image/values.h"
 
 #include <algorithm>
-#include <charconv>
-#include <csignal>
-#include <cstring>
-
-#include <fmt/format.h>
 
 namespace conductor::image {
 namespace {
-
-void check_variable_name(const std::string& name, const Instruction& instruction)
-{
-  const bool good = !name.empty() && name.find('=') == std::string::npos && name.find('\0') == std::string::npos &&
-                    name.find_first_of(" \t\n") == std::string::npos;
-  if (!good) throw Error{instruction.keyword + ": '" + visible(name) + "' is no name"};
-}
 
 std::vector<std::string> words_of(const std::string& text)
 {
@@ -31,34 +19,6 @@ std::vector<std::string> words_of(const std::string& text)
     at = end;
   }
   return words;
-}
-
-std::optional<unsigned> port_of(std::string_view text)
-{
-  unsigned port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || port == 0 || port > 65535)
-    return std::nullopt;
-  return port;
-}
-
-// "80", "80/udp", "8000-8010/tcp" -> each port with its protocol.
-std::vector<std::string> ports_of(const std::string& text)
-{
-  const size_t slash = std::min(text.find('/'), text.size());
-  std::string protocol = slash < text.size() ? text.substr(slash + 1) : "tcp";
-  std::transform(protocol.begin(), protocol.end(), protocol.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-  const std::string_view numbers = std::string_view{text}.substr(0, slash);
-  const size_t dash = numbers.find('-');
-  const auto first = port_of(numbers.substr(0, dash));
-  const auto last = dash == std::string_view::npos ? first : port_of(numbers.substr(dash + 1));
-  const bool known = protocol == "tcp" || protocol == "udp" || protocol == "sctp";
-  if (!first || !last || *last < *first || !known)
-    throw Error{"EXPOSE: '" + visible(text) + "' is no port", 0, "80, 53/udp or 8000-8010/tcp"};
-  std::vector<std::string> ports;
-  for (unsigned port = *first; port <= *last; ++port) ports.push_back(fmt::format("{}/{}", port, protocol));
-  return ports;
 }
 
 } // namespace
@@ -110,7 +70,7 @@ void Builder::handle_argument(StageState& state, const Instruction& instruction)
 {
   for (const auto& [raw, fallback] : instruction.pairs) {
     const std::string name = expanded(state, raw);
-    check_variable_name(name, instruction);
+    check_variable_name(instruction, name);
     const auto given = request_.build_args.find(name);
     if (given != request_.build_args.end())
       set_variable(state.arguments, name, given->second);
@@ -140,7 +100,7 @@ void Builder::handle_environment(StageState& state, const Instruction& instructi
   const Variables before = variables(state);
   for (const auto& [raw, value] : instruction.pairs) {
     const std::string name = expand(raw, before, recipe_.escape);
-    check_variable_name(name, instruction);
+    check_variable_name(instruction, name);
     set_variable(state.config.env, name, expand(value.value_or(""), before, recipe_.escape));
   }
 }
@@ -180,15 +140,7 @@ void Builder::handle_shell(StageState& state, const Instruction& instruction)
 
 void Builder::handle_stop_signal(StageState& state, const Instruction& instruction)
 {
-  const std::string name = expanded(state, instruction.text);
-  const bool is_number = !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
-  std::string upper = name;
-  std::transform(upper.begin(), upper.end(), upper.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-  if (!is_number && !upper.starts_with("SIG")) upper.insert(0, "SIG");
-  if (!kernel::find_signal(upper))
-    throw Error{"STOPSIGNAL: '" + visible(name) + "' is no signal", 0, "STOPSIGNAL SIGTERM"};
-  state.config.stop_signal = upper;
+  state.config.stop_signal = stop_signal_of(expanded(state, instruction.text));
 }
 
 void Builder::handle_user(StageState& state, const Instruction& instruction)

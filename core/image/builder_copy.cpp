@@ -6,6 +6,7 @@
 #include "core/image/download.h"
 #include "core/image/layer_cache.h"
 #include "core/image/unpack.h"
+#include "core/image/values.h"
 #include "core/kernel/files.h"
 #include "core/kernel/inroot.h"
 
@@ -19,16 +20,6 @@ namespace {
 
 using Kind = StepInputs::Kind;
 
-bool is_address(std::string_view word) { return word.starts_with("http://") || word.starts_with("https://"); }
-
-// As Docker tells repositories from downloads.
-bool is_repository(std::string_view word)
-{
-  const std::string_view path = word.substr(0, word.find_first_of("#?"));
-  return word.starts_with("git://") || word.starts_with("ssh://") || word.starts_with("git@") ||
-         (is_address(word) && path.ends_with(".git"));
-}
-
 } // namespace
 
 // One COPY or ADD on its way.
@@ -38,6 +29,7 @@ struct Builder::Copying {
   Selection selection;
   std::string destination; // absolute
   std::string owner;       // --chown
+  std::string checksum;    // --checksum
   StepInputs inputs;
   std::vector<Source> sources;
   std::vector<LooseFile> loose;
@@ -58,12 +50,8 @@ SourceRoot Builder::context_root() const
 
 StageState Builder::state_of(const Instruction& instruction, const std::string& from)
 {
-  if (const auto stage = find_stage(from, current_)) return finished(*stage);
-  if (const auto later = find_stage(from, recipe_.stages.size()))
-    throw Error{instruction.keyword + ": the stage '" + visible(from) + "' stands further down", 0,
-                "a stage can take from those above it"};
-  if (from.find('$') != std::string::npos)
-    throw Error{instruction.keyword + ": no variable can stand in --from", 0, "name a stage: FROM $IMAGE AS name"};
+  if (const auto stage = find_stage(recipe_, from, current_)) return finished(*stage);
+  check_source(recipe_, current_, instruction, from);
   return begin_from(context_, from);
 }
 
@@ -81,12 +69,13 @@ void Builder::begin_copy(const StageState& state, const Instruction& instruction
     if (!document) selection.words.push_back(words[at]);
   }
   copying.owner = expanded(state, flag(instruction, "chown").value_or(""));
+  copying.checksum = expanded(state, flag(instruction, "checksum").value_or(""));
   selection.chown = !copying.owner.empty();
   if (const auto mode = flag(instruction, "chmod")) selection.mode.emplace(expanded(state, *mode));
   std::vector<std::string> patterns;
   for (const std::string& pattern : flags(instruction, "exclude")) patterns.push_back(expanded(state, pattern));
   selection.exclude = Ignore{patterns};
-  selection.parents = flag(instruction, "parents").value_or("false") != "false";
+  selection.parents = switch_of(instruction, "parents", false);
 
   std::string sources;
   for (const std::string& word : selection.words) sources += (sources.empty() ? "" : " ") + word;
@@ -156,9 +145,9 @@ void Builder::handle_copy(StageState& state, const Instruction& instruction)
   remember(root_, quick, find_cached(root_, copying.inputs.key()).value_or(""));
 }
 
-void Builder::take_download(const Instruction& instruction, Copying& copying, const std::string& address)
+void Builder::take_download(Copying& copying, const std::string& address)
 {
-  Download download{.address = address, .checksum = flag(instruction, "checksum").value_or("")};
+  Download download{.address = address, .checksum = copying.checksum};
   download.name = name_of_download(address);
   if (download.name.empty()) {
     if (copying.destination.ends_with('/'))
@@ -183,7 +172,7 @@ void Builder::handle_add(StageState& state, const Instruction& instruction)
   Copying copying;
   begin_copy(state, instruction, copying);
   take_heredocs(state, instruction, copying);
-  copying.unpacks = flag(instruction, "unpack").value_or("true") != "false";
+  copying.unpacks = switch_of(instruction, "unpack", true);
   try {
     std::vector<std::string> addresses;
     for (const std::string& word : copying.selection.words) {
@@ -192,10 +181,10 @@ void Builder::handle_add(StageState& state, const Instruction& instruction)
                     "clone it into the context, and COPY it"};
       if (is_address(word)) addresses.push_back(word);
     }
-    if (flag(instruction, "checksum") && (addresses.size() != 1 || copying.selection.words.size() != 1))
+    if (!copying.checksum.empty() && (addresses.size() != 1 || copying.selection.words.size() != 1))
       throw Error{"--checksum belongs to one download"};
     std::erase_if(copying.selection.words, is_address);
-    for (const std::string& address : addresses) take_download(instruction, copying, address);
+    for (const std::string& address : addresses) take_download(copying, address);
     copying.from = copying.selection.words.empty() ? SourceRoot{} : context_root();
     look_at_files(copying);
   } catch (const Error& error) {

@@ -3,6 +3,7 @@
 #include "core/container/id_range.h"
 #include "core/container/run_step.h"
 #include "core/image/builder.h"
+#include "core/image/values.h"
 #include "core/kernel/copy.h"
 #include "core/kernel/files.h"
 
@@ -53,10 +54,9 @@ std::string command_text(const Instruction& instruction)
 
 std::string Builder::run_network(const Instruction& instruction) const
 {
-  std::string network = flag(instruction, "network").value_or("");
-  if (network.empty() || network == "default") network = request_.network.empty() ? "host" : request_.network;
-  if (network == "host" || network == "none") return network;
-  throw Error{"RUN: --network=" + visible(network) + " is not possible", 0, "default, none or host"};
+  const std::string own = network_of(instruction);
+  if (!own.empty()) return own;
+  return request_.network.empty() ? "host" : request_.network;
 }
 
 void Builder::handle_run(StageState& state, const Instruction& instruction)

@@ -4,7 +4,7 @@
 #include "core/base/nearest.h"
 #include "core/container/spec.h"
 #include "core/image/health.h"
-#include "core/image/run_mount.h"
+#include "core/image/values.h"
 #include "core/image/words.h"
 
 #include <algorithm>
@@ -68,12 +68,6 @@ void command(Instruction& instruction, char /*escape*/)
   if (instruction.text.empty()) throw wrong(instruction, "a command is missing");
   if (take_list(instruction) && instruction.verb == Verb::run && instruction.words.empty())
     throw wrong(instruction, "the list is empty");
-}
-
-void run(Instruction& instruction, char escape)
-{
-  command(instruction, escape);
-  for (const std::string& text : flags(instruction, "mount")) check_mount(text);
 }
 
 void health(Instruction& instruction, char /*escape*/)
@@ -202,7 +196,7 @@ constexpr Row table[] = {
     {"LABEL", Verb::label, assignments, ""},
     {"MAINTAINER", Verb::maintainer, one_value, ""},
     {"ONBUILD", Verb::onbuild, trigger, ""},
-    {"RUN", Verb::run, run, " mount network "},
+    {"RUN", Verb::run, command, " mount network "},
     {"SHELL", Verb::shell, shell, ""},
     {"STOPSIGNAL", Verb::stopsignal, one_value, ""},
     {"USER", Verb::user, one_value, ""},
@@ -310,6 +304,7 @@ Instruction parse_instruction(std::string_view logical, size_t line, char escape
   instruction.text = std::string{trim(logical.substr(end))};
   take_flags(instruction, *row, escape);
   row->parse(instruction, escape);
+  check_values(instruction, escape);
   return instruction;
 }
 
@@ -514,6 +509,7 @@ Recipe parse_recipe(std::string_view text, const std::string& file)
     throw error.within(file + ":" + std::to_string(first));
   }
   if (recipe.stages.empty()) throw Error{file + ": there is no FROM", 0, "begin with FROM debian:bookworm"};
+  check_names(recipe);
   return recipe;
 }
 
@@ -554,6 +550,16 @@ std::vector<std::string> flags(const Instruction& instruction, std::string_view 
   for (const auto& [key, value] : instruction.flags)
     if (key == name) values.push_back(value);
   return values;
+}
+
+std::optional<size_t> find_stage(const Recipe& recipe, std::string_view name, size_t before)
+{
+  for (size_t at = 0; at < before; ++at)
+    if (same_word(recipe.stages[at].name, name) && !name.empty()) return at;
+  if (name.empty() || name.size() > 4 || name.find_first_not_of("0123456789") != std::string_view::npos)
+    return std::nullopt;
+  const size_t number = std::stoul(std::string{name});
+  return number < before ? std::optional{number} : std::nullopt;
 }
 
 std::string place(const Recipe& recipe, const Instruction& instruction)

@@ -84,6 +84,9 @@ Instruction parse_trigger(std::string_view text, char escape = '\\');
 std::optional<std::string> flag(const Instruction& instruction, std::string_view name);
 std::vector<std::string> flags(const Instruction& instruction, std::string_view name);
 
+// The stage of that name, in any case, or number, among the first `before`.
+std::optional<size_t> find_stage(const Recipe& recipe, std::string_view name, size_t before);
+
 // "FILE:LINE"
 std::string place(const Recipe& recipe, const Instruction& instruction);
 // "RUN apt-get update": the instruction in one line for titles and histories, control characters made visible.

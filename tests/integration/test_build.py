@@ -323,6 +323,11 @@ def test_what_is_wrong_is_said_with_file_and_line(conductor, recipe, says):
     assert says in refused(conductor, recipe, {"a": "a"})
 
 
+def test_a_wrong_value_is_found_before_any_step_is_run(conductor):
+    assert "Conductorfile:3: EXPOSE: 'a' is no port" in refused(conductor, "FROM busybox\nRUN true\nEXPOSE a\n")
+    assert conductor.json("df")["objects"] == []
+
+
 @pytest.mark.parametrize("name", ["../x", "x" * 300, "", "a b", "\x1b[31mred", "Web", "id:0123456789ab"])
 def test_bad_names_are_wrong_usage(conductor, name):
     top = context(conductor, {"Conductorfile": "FROM busybox\n"})

@@ -5,6 +5,7 @@
 #include "core/image/recipe.h"
 #include "core/image/run_mount.h"
 #include "core/image/words.h"
+#include "core/store/configuration.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -121,7 +122,7 @@ TEST(Recipe, StagesAndGlobalArguments)
 
 struct Refusal {
   const char* text;
-  const char* says;
+  std::string says;
 };
 class RecipeRefuses : public testing::TestWithParam<Refusal> {};
 TEST_P(RecipeRefuses, WithFileAndLine) { EXPECT_EQ(refused(GetParam().text), GetParam().says); }
@@ -190,6 +191,59 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"FROM scratch\nRUN \\\n  cat <<EOF\\\n\nX",
                 "Conductorfile:2: the here-document <<EOFX is not closed / a line that is just EOFX ends it"},
         Refusal{"FROM scratch\nRUN <<EOF\nX\nEOF", "accepted"}));
+
+// A value without a variable is looked at before any step is run; with one it can be told only then.
+INSTANTIATE_TEST_SUITE_P(
+    Values, RecipeRefuses,
+    testing::Values(
+        Refusal{"FROM scratch\nEXPOSE a", "Conductorfile:2: EXPOSE: 'a' is no port / 80, 53/udp or 8000-8010/tcp"},
+        Refusal{"FROM scratch\nEXPOSE 80 \"70-60\"",
+                "Conductorfile:2: EXPOSE: '70-60' is no port / 80, 53/udp or 8000-8010/tcp"},
+        Refusal{"FROM scratch\nEXPOSE $PORT 80/UDP \"81\"", "accepted"},
+        Refusal{"FROM scratch\nCOPY --chmod=999 a b",
+                "Conductorfile:2: COPY: --chmod: '999' is no mode / --chmod=755, or --chmod=u=rwX,go=rX"},
+        Refusal{"FROM scratch\nADD --chmod=u+q a b",
+                "Conductorfile:2: ADD: --chmod: 'u+q' is no mode / --chmod=755, or --chmod=u=rwX,go=rX"},
+        Refusal{"FROM scratch\nCOPY --chmod=u+x --chown=$WHO a b", "accepted"},
+        Refusal{"FROM scratch\nCOPY --chmod=$MODE a b", "accepted"},
+        Refusal{"FROM scratch\nCOPY --chown=1: a b",
+                "Conductorfile:2: COPY: --chown=1:: cannot run as user '1:': '' is no group id / "},
+        Refusal{"FROM scratch\nCOPY --chown=www-data:5 a b", "accepted"},
+        Refusal{"FROM scratch\nCOPY --link=maybe a b",
+                "Conductorfile:2: COPY: --link=maybe is neither true nor false / "},
+        Refusal{"FROM scratch\nCOPY a \"\"", "Conductorfile:2: COPY: the destination is empty / "},
+        Refusal{"FROM scratch\nADD --checksum=md5:1 http://example.com/a /a",
+                "Conductorfile:2: ADD: --checksum 'md5:1' is no digest / --checksum=sha256: and 64 hex digits"},
+        Refusal{"FROM scratch\nADD --checksum=$SUM http://example.com/a /a", "accepted"},
+        Refusal{
+            "FROM scratch\nADD git@example.com:a /a",
+            "Conductorfile:2: ADD: 'git@example.com:a' is a git repository, and those are not fetched / clone it into "
+            "the context, and COPY it"},
+        Refusal{"FROM scratch\nRUN --network=foo x",
+                "Conductorfile:2: RUN: --network=foo is not possible / default, none or host"},
+        Refusal{"FROM scratch\nSTOPSIGNAL SIGNOTHING",
+                "Conductorfile:2: STOPSIGNAL: 'SIGNOTHING' is no signal / STOPSIGNAL SIGTERM"},
+        Refusal{"FROM scratch\nSTOPSIGNAL 999", "Conductorfile:2: STOPSIGNAL: '999' is no signal / STOPSIGNAL SIGTERM"},
+        Refusal{"FROM scratch\nSTOPSIGNAL ${S:-x}", "accepted"},
+        Refusal{"FROM scratch\nENV \"A B\"=1", "Conductorfile:2: ENV: 'A B' is no name / "},
+        Refusal{"FROM scratch\nARG \"\"=1", "Conductorfile:2: ARG: '' is no name / "},
+        Refusal{"FROM scratch\nUSER \"\"", "Conductorfile:2: USER: the value is empty / "},
+        Refusal{"FROM scratch\nVOLUME [\"\"]", "Conductorfile:2: VOLUME: the value is empty / "},
+        Refusal{"FROM scratch\nONBUILD EXPOSE a",
+                "Conductorfile:2: EXPOSE: 'a' is no port / 80, 53/udp or 8000-8010/tcp"},
+        Refusal{"FROM --platform=riscv99 x\nFROM scratch",
+                "Conductorfile:1: FROM: --platform=riscv99 is another than this machine's / only linux/" +
+                    machine_architecture() + " can be built here"},
+        Refusal{"FROM scratch\nFROM $X\nFROM 0\nFROM A/../b",
+                "Conductorfile:4: 'A/../b' is no name of an image / names of images look like web, web:2 or "
+                "team/web:latest"},
+        Refusal{"FROM scratch\nCOPY --from=Late /a /a\nFROM scratch AS late",
+                "Conductorfile:2: COPY: the stage 'Late' stands further down / a stage can take from those above it"},
+        Refusal{"FROM scratch\nRUN --mount=from=late,target=/a x\nFROM scratch AS late",
+                "Conductorfile:2: RUN: the stage 'late' stands further down / a stage can take from those above it"},
+        Refusal{"FROM scratch AS early\nFROM scratch\nCOPY --from=EARLY /a /a\nCOPY --from=0 /a /a", "accepted"},
+        Refusal{"FROM scratch\nCOPY --from=$X /a /a",
+                "Conductorfile:2: COPY: no variable can stand in --from / name a stage: FROM $IMAGE AS name"}));
 
 // ---- here-documents
 
