@@ -130,6 +130,7 @@ private:
   std::vector<PlannedMount> plan_mounts(const StageState& state, const Instruction& instruction, StepInputs& inputs);
   StepMount make_mount(const PlannedMount& planned, size_t number, const std::string& rw, Step& step,
                        std::vector<Fd>& locks);
+  void check_bind_source(const PlannedMount& planned);
   void bind_mount(StepMount& made, const PlannedMount& planned, const std::string& place, Step& step);
   void lock_caches(const std::vector<PlannedMount>& planned, std::vector<Fd>& locks);
   std::string private_cache(const RunMount& mount, std::vector<Fd>& locks);

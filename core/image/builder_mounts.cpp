@@ -130,9 +130,28 @@ StepMount Builder::make_mount(const PlannedMount& planned, size_t number, const 
   return made;
 }
 
+// The start of the step would tell a missing one by a path of its own mounts.
+void Builder::check_bind_source(const PlannedMount& planned)
+{
+  using Shown = kernel::LayerView::Kind;
+  bool climbs = false; // the top is as high as it goes
+  const std::string path = clean_path(planned.mount.source, climbs);
+  Shown shown = kernel::LayerView{root_.dir(), Images::stack(planned.layers)}.find(path);
+  if (shown == Shown::link || shown == Shown::beyond_link) { // where it leads only the whole tree can tell
+    StageState stage;
+    stage.layers = planned.layers;
+    const Fd tree = open_tree_for_reading(stage);
+    if (!kernel::find_in_root(tree.get(), path, O_PATH)) shown = Shown::nothing;
+  }
+  if (shown == Shown::nothing)
+    throw Error{"RUN: --mount: there is no '" + visible(planned.mount.source) + "' in '" + visible(planned.mount.from) +
+                "'"};
+}
+
 void Builder::bind_mount(StepMount& made, const PlannedMount& planned, const std::string& place, Step& step)
 {
   if (!planned.layers.empty()) {
+    check_bind_source(planned);
     made.kind = StepMount::Kind::layers;
     made.layers = Images::stack(planned.layers);
     made.below = planned.mount.source;

@@ -311,6 +311,20 @@ def test_a_bind_mount_of_the_context_never_leaves_it(conductor):
         conductor, "FROM busybox\nRUN --mount=target=/c,source=l cat /c/shadow\n", {"l": lambda p: p.symlink_to("/etc")})
 
 
+@pytest.mark.parametrize("source", ["/nope", "nope/x", "/loose", "/up/file", "/bin/busybox/x"])
+def test_a_bind_mount_of_what_another_image_lacks(conductor, source):
+    said = refused(conductor, "FROM busybox AS other\nRUN mkdir /a && ln -s /nope /loose && ln -s a /up\n"
+                              f"FROM busybox\nRUN --mount=from=other,source={source},target=/c true\n")
+    assert f"Conductorfile:4: RUN: --mount: there is no '{source}' in 'other'" in said
+
+
+def test_a_bind_mount_through_links_of_another_stage(conductor):
+    build(conductor, "FROM busybox AS other\nRUN mkdir /a && echo there > /a/file && ln -s a /up && ln -s /up/file /link\n"
+                     "FROM busybox\nRUN --mount=from=other,source=/up,target=/c cat /c/file > /one\n"
+                     "RUN --mount=from=other,source=/link,target=/c cat /c > /two\n")
+    assert inside(conductor, "cat", "/one", "/two") == "there\nthere\n"
+
+
 def test_links_made_by_a_step_lead_its_cleaning_nowhere(conductor):
     """The places of mounts are taken out of the layer again: never through a link that the step has put in their way."""
     canary = conductor.directory / "canary"
