@@ -155,6 +155,7 @@ void note(Context& context, const std::string& name, const char* outcome)
 
 Pulled pull(Context& context, const PullRequest& request)
 {
+  registry::check_has_image(request.reference, "NAME");
   const std::string reference = normal_reference(request.reference);
   const registry::RemoteName name = registry::remote_name(reference, context.config);
   registry::Transport::load(); // before there are threads

@@ -213,6 +213,11 @@ private:
 
 Pushed push(Context& context, const PushRequest& request)
 {
+  // Before the image is looked for: what is missing may be its name, not the image.
+  const bool has_own_name = !request.destination.empty() && !request.reference.starts_with("id:");
+  registry::check_has_image(request.destination.empty() ? request.reference : request.destination,
+                            has_own_name ? visible(request.reference.substr(request.reference.rfind('/') + 1))
+                                         : "NAME");
   const Images images{context.root};
   const Image image = images.load(request.reference);
   if (request.destination.empty() && request.reference.starts_with("id:"))

@@ -197,6 +197,34 @@ def test_layer_digests_survive_pull_and_push(conductor, registry, tmp_path):
         assert after["config"] == before["config"]
 
 
+@pytest.mark.parametrize("words, hint", [
+    (["push", "box", "127.0.0.1:{port}"], "127.0.0.1:{port}/box"),
+    (["push", "box:latest", "localhost:{port}/"], "localhost:{port}/box:latest"),
+    (["push", "box", "reg.lan:{port}"], "reg.lan:{port}/box"),
+    (["push", "box", "127.0.0.1"], "127.0.0.1/box"),
+    (["push", "127.0.0.1:{port}"], "127.0.0.1:{port}/NAME"),
+    (["pull", "127.0.0.1:{port}"], "127.0.0.1:{port}/NAME"),
+])
+def test_a_registry_without_an_image_is_no_image_of_the_default_registry(conductor, registry, words, hint):
+    conductor.busybox_image("box")
+    conductor.ok("tag", "box", f"127.0.0.1:{registry.port}")
+    config = conductor.directory / "config.json"
+    config.write_text(json.dumps({"registry": f"http://{registry.host}"}))
+    words = [word.format(port=registry.port) for word in words]
+    said = conductor.fails("--config", config, *words, status=2)
+    assert "names a registry and no image there" in said and f"hint: write {hint.format(port=registry.port)}\n" in said
+    assert registry.repositories() == []
+
+
+def test_an_image_with_a_dot_in_its_name_is_one(conductor, registry):
+    config = conductor.directory / "config.json"
+    config.write_text(json.dumps({"registry": f"http://{registry.host}"}))
+    conductor.busybox_image("my.app")
+    conductor.ok("--config", config, "push", "my.app")
+    conductor.ok("--config", config, "push", "my.app", "my.app:12")
+    assert registry.repositories() == ["my.app"]
+
+
 def test_a_docker_image_stays_one(conductor, registry, tmp_path):
     registry.fill(Image([box_layer()]).write_layout(tmp_path / "layout"), "from", "--format", "v2s2")
     conductor.ok("pull", f"{registry.host}/from")

@@ -101,6 +101,10 @@ class Registry:
         """The manifest of NAME[:TAG] as the registry has it."""
         return json.loads(self.skopeo("inspect", "--raw", "--tls-verify=false", *options, f"docker://{self.host}/{name}"))
 
+    def repositories(self):
+        with urllib.request.urlopen(self.url + "/v2/_catalog") as answer:
+            return json.load(answer)["repositories"]
+
     def request(self, method, path, data=None, headers=None):
         """One request without a password; the answer's headers."""
         made = urllib.request.Request(path if "://" in path else self.url + path, data, headers or {}, method=method)

@@ -85,6 +85,20 @@ bool has_host(std::string_view reference)
   return first == "localhost" || first.find_first_of(".:") != std::string_view::npos;
 }
 
+bool is_digits(std::string_view text) { return text.find_first_not_of("0123456789") == std::string_view::npos; }
+
+// localhost and addresses are hosts whatever follows; a name with a dot is one when it has what can be a port.
+bool is_host_alone(std::string_view word)
+{
+  const size_t colon = word.find(':');
+  const std::string_view name = word.substr(0, colon);
+  const bool is_address =
+      name.find('.') != std::string_view::npos && name.find_first_not_of("0123456789.") == name.npos;
+  if (name == "localhost" || is_address) return colon == std::string_view::npos || is_digits(word.substr(colon + 1));
+  return name.find('.') != std::string_view::npos && colon != std::string_view::npos && word.size() - colon > 3 &&
+         is_digits(word.substr(colon + 1)); // web.app:12 is a version
+}
+
 } // namespace
 
 std::string RemoteName::text() const
@@ -120,6 +134,16 @@ RemoteName remote_name(const std::string& reference, const Config& config)
   if (name.registry == "docker.io" && rest.find('/') == std::string_view::npos)
     name.repository = "library/" + name.repository;
   return name;
+}
+
+void check_has_image(std::string_view word, const std::string& image)
+{
+  const size_t slash = word.find('/');
+  const std::string_view host = word.substr(0, slash);
+  const bool is_alone = slash == std::string_view::npos ? is_host_alone(host) : slash + 1 == word.size();
+  if (is_alone)
+    throw usage_error("'" + visible(word) + "' names a registry and no image there",
+                      "write " + visible(host) + "/" + image);
 }
 
 Registry::Registry(const Config& config, const std::string& name, const Options& options) : name_(name)

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace conductor::image::registry {
@@ -27,6 +28,10 @@ struct RemoteName {
 // What a normal reference (core/store/images.h) means out there. A name without a host belongs to the default registry,
 // and at docker.io one without an owner to `library`. Throws a usage Error for id:HEX.
 RemoteName remote_name(const std::string& reference, const Config& config);
+
+// A word that names a registry and no image there ("127.0.0.1:5000", "localhost", "reg.lan:5000/") would be an image of
+// the default registry: throws a usage Error whose hint has `image` behind it.
+void check_has_image(std::string_view word, const std::string& image);
 
 struct Options {
   bool plain_http = false;
