@@ -120,6 +120,32 @@ OutputFile::OutputFile(Trace& trace, std::string path) : trace_(trace), path_(st
       throw usage_error("an archive is nothing for a terminal", "write it to a file (-o FILE) or a pipe");
     return;
   }
+  if (!open_nameless()) open_named();
+}
+
+// False where the file system has no such files, or when what is there is no file that another one could replace.
+bool OutputFile::open_nameless()
+{
+  struct stat status {};
+  if (stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) return false;
+  const size_t slash = path_.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
+  const auto result = kernel::perform(
+      trace_, "open",
+      [&] {
+        return kernel::CallText{fmt::format("open(\"{}\", O_WRONLY | O_TMPFILE)", directory),
+                                fmt::format("cat > {}", path_)};
+      },
+      [&]() -> long {
+        file_ = Fd{::open(directory.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644)};
+        return file_ ? 0 : -1;
+      });
+  nameless_ = !result.failed() && !result.skipped;
+  return nameless_;
+}
+
+void OutputFile::open_named()
+{
   struct stat status {};
   // /dev/null, a FIFO, /dev/stdout: nothing can be renamed over these.
   const bool in_place = stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
@@ -135,10 +161,10 @@ OutputFile::OutputFile(Trace& trace, std::string path) : trace_(trace), path_(st
         file_ = Fd{::open(target.c_str(), (in_place ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL) | O_CLOEXEC, 0644)};
         return file_ ? 0 : -1;
       });
-  if (result.failed()) {
-    temporary_.clear();
-    throw Error{"write '" + visible(path_, 200) + "'", result.error};
-  }
+  if (!result.failed() && !result.skipped) return;
+  temporary_.clear();
+  if (result.skipped) throw Error{"write '" + visible(path_, 200) + "': skipped at the gate", ECANCELED};
+  throw Error{"write '" + visible(path_, 200) + "'", result.error};
 }
 
 OutputFile::~OutputFile()
@@ -165,8 +191,29 @@ void OutputFile::write(std::string_view bytes)
   }
 }
 
+void OutputFile::give_name(const std::string& name)
+{
+  const std::string unnamed = fmt::format("/proc/self/fd/{}", file_.get());
+  const auto result = kernel::perform(
+      trace_, "linkat",
+      [&] {
+        return kernel::CallText{fmt::format("linkat(\"{}\", \"{}\", AT_SYMLINK_FOLLOW)", unnamed, name),
+                                fmt::format("ln -L {} {}", unnamed, name)};
+      },
+      [&] { return ::linkat(AT_FDCWD, unnamed.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW); });
+  if (result.failed()) throw Error{"name the file '" + visible(name, 200) + "'", result.error};
+}
+
 void OutputFile::finish()
 {
+  struct stat status {};
+  if (nameless_) {
+    nameless_ = false;
+    if (lstat(path_.c_str(), &status) < 0) return give_name(path_);
+    // linkat(2) never replaces, so for the moment of a rename it needs a name beside.
+    temporary_ = fmt::format("{}.{}.tmp", path_, random_hex(8));
+    give_name(temporary_);
+  }
   if (temporary_.empty()) return;
   kernel::rename_entry(trace_, AT_FDCWD, temporary_, AT_FDCWD, path_);
   temporary_.clear();

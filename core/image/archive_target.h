@@ -28,7 +28,8 @@ public:
 // path as in SaveRequest::file. Throws Error.
 std::unique_ptr<ArchiveTarget> open_target(Trace& trace, const std::string& path);
 
-// A file of the user's that is written beside its place and renamed when it is complete; stdout for an empty path.
+// A file of the user's that shows when it is complete; stdout for an empty path. Until then it has no name (O_TMPFILE),
+// so that nothing is left of it however we end; where the file system cannot do that, a name beside its own.
 class OutputFile {
 public:
   OutputFile(Trace& trace, std::string path);
@@ -40,8 +41,14 @@ public:
   uint64_t bytes() const { return bytes_; }
 
 private:
+  bool open_nameless();
+  void open_named();
+  void give_name(const std::string& name);
+
   Trace& trace_;
-  std::string path_, temporary_; // both empty for stdout
+  std::string path_;      // empty for stdout
+  std::string temporary_; // its name until it is complete
+  bool nameless_ = false;
   Fd file_;
   uint64_t bytes_ = 0;
 };

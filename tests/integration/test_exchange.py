@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 
 import pytest
+from support.gate import Gated
 
 RECIPE = """FROM busybox
 RUN echo one > /one && chmod 4755 /one && mkdir -p /d/e && echo x > /d/e/old && ln /one /hard && ln -s one /soft
@@ -123,6 +124,37 @@ def test_a_failed_save_leaves_no_file(web):
     file = web.directory / "web.tar"
     assert "is not what it was" in web.fails("save", "web", "-o", file)
     assert [p.name for p in web.directory.iterdir() if "web.tar" in p.name] == []
+
+
+@pytest.mark.parametrize("verb", ["save", "export"])
+def test_a_killed_writer_leaves_no_file(web, verb):
+    file = web.directory / "web.tar"
+    web.ok(verb, "web", "-o", file)  # packs the layers, which stay packed
+    file.unlink()
+    whole = Gated(web, verb, "web", "-o", file)
+    assert whole.drive(lambda call: "go")[0] == 0
+    (last,) = [at for at, call in enumerate(whole.calls) if call["name"] == "linkat" and str(file) in call["call"]]
+    file.unlink()
+    assert Gated(web, verb, "web", "-o", file).kill_before(last)
+    assert [p.name for p in web.directory.iterdir() if "web.tar" in p.name] == []
+
+
+@pytest.mark.parametrize("verb", ["save", "export"])
+def test_a_complete_archive_replaces_an_old_one(web, verb):
+    file = web.directory / "web.tar"
+    file.write_text("old")
+    web.ok(verb, "web", "-o", file)
+    assert tarfile.is_tarfile(file) and file.stat().st_mode & 0o777 == 0o644
+    assert [p.name for p in web.directory.iterdir() if "web.tar" in p.name] == ["web.tar"]
+
+
+def test_an_archive_is_written_where_files_need_a_name(web):
+    file = web.directory / "web.tar"
+    status, _, error = Gated(web, "save", "web", "-o", file).drive(
+        lambda call: "skip" if "O_TMPFILE" in call["call"] else "go")
+    assert status == 0, error
+    assert tarfile.is_tarfile(file)
+    assert [p.name for p in web.directory.iterdir() if "web.tar" in p.name] == ["web.tar"]
 
 
 def test_a_packed_archive_is_loaded_too(web, other):
