@@ -16,6 +16,7 @@
 #include "core/store/journal.h"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace conductor::image {
 namespace {
@@ -155,10 +156,18 @@ Image commit_container(Context& context, const CommitRequest& request)
     std::optional<Standstill> still;
     if (request.pause) still.emplace(context, container);
     // By way of the archive: the copy then is just what will travel.
-    if (upper)
-      pack_tree(context.trace, upper->get(), TreeKind::layer, [&](std::string_view bytes) { unpacker.feed(bytes); });
-    else
-      unpacker.feed(tar_end());
+    const auto take = [&](std::string_view bytes) { unpacker.feed(bytes); };
+    try {
+      if (upper)
+        pack_tree(context.trace, upper->get(), TreeKind::layer, take);
+      else
+        take(tar_end());
+    } catch (Error& error) {
+      const bool moves = !request.pause && container.status.state == State::running && error.number() != EINTR;
+      if (moves && error.hint().empty())
+        error.with_hint("without --no-pause the container stands still while it is read");
+      throw;
+    }
     if (still) still->end();
   }
   unpacker.end(TarReader::EndMark::needed);

@@ -10,6 +10,7 @@ import tarfile
 
 import pytest
 from support.gate import Gated
+from support.waiting import wait_until
 
 RECIPE = """FROM busybox
 RUN echo one > /one && chmod 4755 /one && mkdir -p /d/e && echo x > /d/e/old && ln /one /hard && ln -s one /soft
@@ -384,6 +385,23 @@ def test_commit_keeps_what_a_container_wrote_and_how_it_was_started(web):
     assert len(config["history"]) == len(web.json("history", "web")) + 1
     web.ok("save", "kept", "-o", web.directory / "kept.tar")
     web.ok("stop", "one")
+
+
+def test_commit_of_a_moving_container_names_the_cure(web):
+    web.ok("run", "-d", "web", "one", "--", "sh", "-c",
+           "while :; do truncate -s 64M /f; usleep 30000; truncate -s 0 /f; done")
+    said = []
+
+    def fails():
+        done = web.run("commit", "--no-pause", "one", "kept")
+        said.append(done.stderr)
+        return done.returncode == 1
+
+    wait_until(fails, 30)
+    assert "became shorter while it was read" in said[-1]
+    assert "hint: without --no-pause the container stands still while it is read" in said[-1]
+    web.ok("commit", "one", "kept")
+    web.ok("stop", "-t", "0", "one")
 
 
 def test_commit_of_an_unknown_container_leaves_nothing(web):
