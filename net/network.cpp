@@ -72,6 +72,15 @@ public:
   }
 
   std::vector<Traffic> traffic(std::string_view root_id) override { return traffic_from(read_links(host()), root_id); }
+  std::vector<Refusal> refusals() override { return {}; }
+  std::vector<Passage> passages() override { return {}; }
+  std::optional<Subnet> subnet() override { return std::nullopt; }
+  NetworkState state() override { return {}; }
+  std::optional<Listener> listener(const PublishedPort&) override { return std::nullopt; }
+  Subnet attach(std::string_view, const WantedLink&, int, std::string_view) override { throw Error{"not there yet"}; }
+  void change(std::string_view, const WantedLink&) override { throw Error{"not there yet"}; }
+  void detach(std::string_view, std::string_view, LinkIndex) override { throw Error{"not there yet"}; }
+  std::vector<std::string> repair(std::string_view, const std::vector<WantedLink>&) override { return {}; }
 
 private:
   net::Netlink& host()

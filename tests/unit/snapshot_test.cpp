@@ -21,6 +21,15 @@ namespace {
 struct NoNetwork : Network {
   std::vector<Interface> interfaces(int) override { return {}; }
   std::vector<Traffic> traffic(std::string_view) override { return {}; }
+  std::vector<Refusal> refusals() override { return {}; }
+  std::vector<Passage> passages() override { return {}; }
+  std::optional<Subnet> subnet() override { return std::nullopt; }
+  NetworkState state() override { return {}; }
+  std::optional<Listener> listener(const PublishedPort&) override { return std::nullopt; }
+  Subnet attach(std::string_view, const WantedLink&, int, std::string_view) override { return {}; }
+  void change(std::string_view, const WantedLink&) override {}
+  void detach(std::string_view, std::string_view, LinkIndex) override {}
+  std::vector<std::string> repair(std::string_view, const std::vector<WantedLink>&) override { return {}; }
 };
 
 Spec spec_named(const std::string& name, char digit = 'a', int64_t created = 1)
