@@ -94,7 +94,7 @@ struct NetworkState {
 };
 
 // Who listens on a port of the host.
-struct Listener {
+struct PortListener {
   int pid = 0;      // 0: not to be seen (another PID namespace)
   std::string name; // of the process
   std::string address;
@@ -118,7 +118,7 @@ public:
   // Everything that doctor and networks tell of this host.
   virtual NetworkState state() = 0;
   // A process of the host that would be shadowed by publishing this port; none when the port is free.
-  virtual std::optional<Listener> listener(const PublishedPort& port) = 0;
+  virtual std::optional<PortListener> listener(const PublishedPort& port) = 0;
 
   // Changing. `root_id` goes into every mark.
 

@@ -76,7 +76,7 @@ public:
   std::vector<Passage> passages() override { return {}; }
   std::optional<Subnet> subnet() override { return std::nullopt; }
   NetworkState state() override { return {}; }
-  std::optional<Listener> listener(const PublishedPort&) override { return std::nullopt; }
+  std::optional<PortListener> listener(const PublishedPort&) override { return std::nullopt; }
   Subnet attach(std::string_view, const WantedLink&, int, std::string_view) override { throw Error{"not there yet"}; }
   void change(std::string_view, const WantedLink&) override { throw Error{"not there yet"}; }
   void detach(std::string_view, std::string_view, LinkIndex) override { throw Error{"not there yet"}; }
