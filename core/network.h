@@ -39,7 +39,7 @@ struct Traffic {
 using LinkIndex = uint16_t;
 inline constexpr LinkIndex first_link_index = 2, last_link_index = 65534; // .0.1 is the host's end, .255.255 broadcast
 
-// The addresses of conductor's links on this host.
+// The addresses of conductor's links on this host (core/network.cpp).
 struct Subnet {
   uint32_t ipv4 = 0;         // of the /16, host byte order: 10.83.0.0
   std::string ipv6;          // of the /64: "fd12:3456:789a::"; empty where the host has no IPv6
@@ -100,6 +100,10 @@ struct PortListener {
   std::string address;
 };
 
+// How a link goes: by itself behind the last process of its namespace, which nobody need wait for; or now, from a
+// container that runs on without it (some 20 ms: RCU).
+enum class LinkEnd : char { with_its_namespace, now };
+
 class Network {
 public:
   virtual ~Network() = default;
@@ -132,10 +136,9 @@ public:
   // Makes the permissions of a running container equal to `wanted`; what is withdrawn ends at once, running connections
   // too.
   virtual void change(std::string_view root_id, const WantedLink& wanted) = 0;
-  // Takes permissions, counters and the running connections of that index away; the link goes with its namespace. With
-  // the last link of all roots the table, the rules elsewhere and the forwarding that we switched on go too. Gone
-  // already is success.
-  virtual void detach(std::string_view root_id, std::string_view container_id, LinkIndex index) = 0;
+  // Takes permissions, counters and the running connections of that index away. With the last link of all roots the
+  // table, the rules elsewhere and the forwarding that we switched on go too. Gone already is success.
+  virtual void detach(std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end) = 0;
   // Table, rules elsewhere, sysctls and permissions as they ought to be for the running containers of this root, after
   // somebody else flushed or changed them. Returns what had to be mended, in words; empty when all was well, which
   // costs one question to the kernel.

@@ -79,7 +79,7 @@ public:
   std::optional<PortListener> listener(const PublishedPort&) override { return std::nullopt; }
   Subnet attach(std::string_view, const WantedLink&, int, std::string_view) override { throw Error{"not there yet"}; }
   void change(std::string_view, const WantedLink&) override { throw Error{"not there yet"}; }
-  void detach(std::string_view, std::string_view, LinkIndex) override { throw Error{"not there yet"}; }
+  void detach(std::string_view, std::string_view, LinkIndex, LinkEnd) override { throw Error{"not there yet"}; }
   std::vector<std::string> repair(std::string_view, const std::vector<WantedLink>&) override { return {}; }
 
 private:

@@ -25,10 +25,10 @@ struct NoNetwork : Network {
   std::vector<Passage> passages() override { return {}; }
   std::optional<Subnet> subnet() override { return std::nullopt; }
   NetworkState state() override { return {}; }
-  std::optional<Listener> listener(const PublishedPort&) override { return std::nullopt; }
+  std::optional<PortListener> listener(const PublishedPort&) override { return std::nullopt; }
   Subnet attach(std::string_view, const WantedLink&, int, std::string_view) override { return {}; }
   void change(std::string_view, const WantedLink&) override {}
-  void detach(std::string_view, std::string_view, LinkIndex) override {}
+  void detach(std::string_view, std::string_view, LinkIndex, LinkEnd) override {}
   std::vector<std::string> repair(std::string_view, const std::vector<WantedLink>&) override { return {}; }
 };
 
