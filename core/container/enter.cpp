@@ -95,6 +95,39 @@ Child enter_container(EnterRequest request)
   return std::move(*child);
 }
 
+void act_inside(const Root& root, const Container& container, const std::function<void(int root)>& act)
+{
+  Trace& trace = root.trace();
+  const Status& status = container.status;
+  const auto pidfd = kernel::open_pidfd(status.pid);
+  if (!pidfd || !kernel::is_alive(status.pid, status.pid_start))
+    throw Error{fmt::format("'{}' has just ended", container.spec.name), ESRCH};
+  auto [upper, lower] = Channel::pair();
+  const auto settings = TraceSettings::of(trace);
+  auto child = kernel::clone_process(trace, {}, "who goes into the container");
+  if (!child) {
+    upper.close();
+    Uplink uplink{lower, settings.calls};
+    settings.apply(trace, uplink);
+    try {
+      kernel::hide_from_container(trace);
+      kernel::enter_namespaces(trace, pidfd->get(), CLONE_NEWNS | (container.spec.user_namespace ? CLONE_NEWUSER : 0),
+                               fmt::format("nsenter --target {} --user --mount", status.pid));
+      kernel::become_root(trace);
+      act(kernel::open_directory(AT_FDCWD, "/", O_PATH).get());
+    } catch (const Error& error) {
+      lower.send_error(error);
+    } catch (const std::exception& error) {
+      lower.send_error(Error{error.what()});
+    }
+    ::_exit(0);
+  }
+  lower.close();
+  while (receive_relaying(upper, trace)) {
+  }
+  child->wait();
+}
+
 Fd devpts_of(const Container& container)
 {
   const std::string path = fmt::format("/proc/{}/root", container.status.pid);

@@ -66,6 +66,7 @@ struct Spec {
   bool auto_remove = false;
   Limits limits;
   NetworkMode network = NetworkMode::none;
+  bool networked = false; // network.json says what it wants: without one, nobody looks for it
   std::string stop_signal = "SIGTERM";
   int stop_seconds = 10;
   std::string restart = "no";

@@ -78,6 +78,7 @@ void fields(const Spec*, Visit visit)
   visit("auto_remove", &Spec::auto_remove);
   visit("limits", &Spec::limits);
   visit("network", &Spec::network);
+  visit("networked", &Spec::networked);
   visit("stop_signal", &Spec::stop_signal);
   visit("stop_seconds", &Spec::stop_seconds);
   visit("restart", &Spec::restart);

@@ -206,6 +206,29 @@ void write_file(Trace& trace, int at, const std::string& path, std::string_view 
   if (result.failed()) fail("write", at, path, result.error);
 }
 
+void rewrite_file(Trace& trace, int at, const std::string& path, std::string_view content, mode_t mode)
+{
+  const auto result = perform(
+      trace, "write",
+      [&] {
+        return CallText{fmt::format("write(\"{}\", {} bytes)", shown(at, path), content.size()),
+                        fmt::format("cat > {}", shown(at, path))};
+      },
+      [&]() -> long {
+        const Fd fd{::openat(at, path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode)};
+        if (!fd || ::fchmod(fd.get(), mode) < 0) return -1;
+        // Written first and cut then: whoever reads meanwhile finds something, not an empty file.
+        const ssize_t written = ::write(fd.get(), content.data(), content.size());
+        if (written < 0) return -1;
+        if (static_cast<size_t>(written) < content.size()) {
+          errno = ENOSPC;
+          return -1;
+        }
+        return ::ftruncate(fd.get(), written);
+      });
+  if (result.failed()) fail("write", at, path, result.error);
+}
+
 void write_value(Trace& trace, int at, const std::string& path, std::string_view value)
 {
   const auto result = perform(

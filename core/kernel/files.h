@@ -36,6 +36,9 @@ bool make_directory(Trace& trace, int at, const std::string& path, mode_t mode);
 void make_directories(Trace& trace, int at, const std::string& path, mode_t mode);
 // Writes to a temporary name beside it, renames over `path`. Throws Error; on failure the old content stays.
 void write_file(Trace& trace, int at, const std::string& path, std::string_view content, mode_t mode = 0600);
+// Writes over the content of a file of ours, which stays the same file (a bind mount of it shows the new content), or
+// makes it with this mode. Throws Error.
+void rewrite_file(Trace& trace, int at, const std::string& path, std::string_view content, mode_t mode);
 // One write(2) into an existing kernel or cgroup file. Throws Error that names path and value.
 void write_value(Trace& trace, int at, const std::string& path, std::string_view value);
 // Makes a file that is not there yet and opens it for writing and reading. Throws Error.

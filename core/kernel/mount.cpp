@@ -266,9 +266,10 @@ void attach(Trace& trace, int mount, int target, const std::string& shown_target
   if (result.failed()) throw Error{fmt::format("mount at {}", shown_target), result.error};
 }
 
-void detach(Trace& trace, int mount, const std::string& shown_target)
+namespace {
+
+void detach_at(Trace& trace, const std::string& path, const std::string& shown_target)
 {
-  const std::string path = "/proc/self/fd/" + std::to_string(mount);
   const auto result = perform(
       trace, "umount2",
       [&] {
@@ -277,6 +278,19 @@ void detach(Trace& trace, int mount, const std::string& shown_target)
       },
       [&] { return ::umount2(path.c_str(), MNT_DETACH); });
   if (result.failed()) throw Error{fmt::format("take away the mount at {}", shown_target), result.error};
+}
+
+} // namespace
+
+void detach(Trace& trace, int mount, const std::string& shown_target)
+{
+  detach_at(trace, "/proc/self/fd/" + std::to_string(mount), shown_target);
+}
+
+void detach_by(Trace& trace, int own_descriptors, int mount, const std::string& shown_target)
+{
+  if (::fchdir(own_descriptors) < 0) throw Error{"go to where descriptors are listed", errno};
+  detach_at(trace, std::to_string(mount), shown_target);
 }
 
 void mount_at(Trace& trace, const char* source, const char* target, const char* type, const std::string& options)

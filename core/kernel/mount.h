@@ -43,6 +43,9 @@ void attach(Trace& trace, int mount, int target, const std::string& shown_target
 
 // Takes an attached mount away again, by a descriptor of its top: umount2(MNT_DETACH).
 void detach(Trace& trace, int mount, const std::string& shown_target);
+// The same for whoever has entered a mount namespace whose /proc knows nothing of him. own_descriptors: a descriptor of
+// /proc/self/fd that he opened before; the working directory is that afterwards.
+void detach_by(Trace& trace, int own_descriptors, int mount, const std::string& shown_target);
 
 // mount(2) of a new file system at a path, for kernels and cases that know no other way. Throws Error.
 void mount_at(Trace& trace, const char* source, const char* target, const char* type, const std::string& options);
