@@ -1,9 +1,9 @@
 // What a program that sets up a container and the one that asked for it say to each other: a SOCK_SEQPACKET pair.
 //
-// Upwards go events (in order), questions of a gate, the mount namespace's and the terminal's descriptor, the error
-// that ended it all; downwards go the gate's answers, "your ids are mapped", the groups and the mounts. The upper end
-// closes by itself when the lower program executes the command, since every descriptor is close-on-exec: that silence
-// is success.
+// Upwards go events (in order), questions of a gate, the namespaces' and the terminal's descriptors, the error that
+// ended it all; downwards go the gate's answers, "your ids are mapped", the groups, the mounts, "you have a link". The
+// upper end closes by itself when the lower program executes the command, since every descriptor is close-on-exec: that
+// silence is success.
 #pragma once
 
 #include "core/base/error.h"
@@ -23,10 +23,11 @@ enum class MessageKind : char {
   decision = 'D',   // payload: one Decision
   failed = 'F',     // payload: an Error
   terminal = 'P',   // descriptor: the PTY's master
-  namespaces = 'N', // descriptor: the mount namespace
+  namespaces = 'N', // descriptors: the mount namespace, and where it gets a link the network namespace
   groups = 'G',     // descriptors: tasks files of the groups to join (none on v2 alone); the limits hold in them
   mapped = 'M',     // the user namespace has its ids
   mounts = 'T',     // descriptors: mounts to put in place
+  linked = 'L',     // the network namespace has its link
   started = 'S',    // payload: text (a keeper: the container runs)
 };
 

@@ -39,6 +39,18 @@ uint64_t namespaces_of(const Spec& spec)
   return flags;
 }
 
+// No descriptor of the network namespace outlives the sending: a link goes when nobody holds its namespace any more.
+void send_namespaces(const InitRequest& request)
+{
+  const Fd mount = kernel::open_own_namespace("mnt");
+  if (!request.linked) {
+    request.channel.send(MessageKind::namespaces, {}, {mount.get()});
+    return;
+  }
+  const Fd network = kernel::open_own_namespace("net");
+  request.channel.send(MessageKind::namespaces, {}, {mount.get(), network.get()});
+}
+
 // Everything between birth and execve; the order is explained where it matters.
 [[noreturn]] void recipe(InitRequest& request)
 {
@@ -49,7 +61,7 @@ uint64_t namespaces_of(const Spec& spec)
   kernel::become_root(trace);
   // As the mapped root, so that what the kernel makes in them (the root of mqueue) is that root's.
   kernel::unshare_namespaces(trace, namespaces_of(spec));
-  request.channel.send(MessageKind::namespaces, {}, {kernel::open_own_namespace("mnt").get()});
+  send_namespaces(request);
 
   PseudoMounts pseudo = make_pseudo_mounts(trace, request.plan);
   join_groups(trace, take(request.channel, MessageKind::groups));
@@ -68,6 +80,8 @@ uint64_t namespaces_of(const Spec& spec)
     request.channel.send(MessageKind::terminal, {}, {placed.terminal->master.get()});
     request.streams = make_terminal(std::move(*placed.terminal)).theirs;
   }
+  // The command must not find a network that is only half there.
+  if (request.linked) take(request.channel, MessageKind::linked);
   // With a terminal, taking that begins the session.
   if (!request.streams.terminal) kernel::new_session(trace);
 

@@ -18,6 +18,7 @@ struct InitRequest {
   kernel::Confinement confinement;
   ChildStreams streams;
   WindowSize window;
+  bool linked = false; // its parent gives it a link
 };
 
 // Never returns: the command is executed, or the error goes up the channel and the process exits.

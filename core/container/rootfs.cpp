@@ -1,6 +1,7 @@
 #include "core/container/rootfs.h"
 
 #include "core/base/error.h"
+#include "core/container/name_files.h"
 #include "core/container/overlay.h"
 #include "core/kernel/dev.h"
 #include "core/kernel/files.h"
@@ -67,7 +68,7 @@ Error unfit(const Root& root, const Error& error)
 
 } // namespace
 
-RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw, bool is_volatile)
+RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw, bool is_volatile, bool names)
 {
   RootfsPlan plan{.rw = rw, .is_volatile = is_volatile, .host_network = spec.network == NetworkMode::host};
   plan.lower = Images::stack(spec.layers);
@@ -80,6 +81,12 @@ RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw
     for (const char* file : {"/etc/resolv.conf", "/etc/hosts"})
       if (::access(file, R_OK) == 0)
         plan_bind(plan, {.source = file, .target = file, .read_only = true, .map_ids = false});
+  if (names)
+    for (const NameFile& file : name_files)
+      plan_bind(plan, {.source = root.run_path() + "/c/" + spec.id + "/" + file.name,
+                       .target = file.target,
+                       .read_only = true,
+                       .map_ids = false});
   for (const auto& volume : spec.volumes)
     plan_bind(plan, {.source = volume.source, .target = volume.target, .read_only = volume.read_only});
   return plan;

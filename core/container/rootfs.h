@@ -62,7 +62,8 @@ struct RootfsPlan {
 };
 
 // What the spec asks for, with the sources of volumes checked. Throws Error.
-RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw, bool is_volatile);
+// names: its name files (name_files.h) are there, and are to be seen inside.
+RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw, bool is_volatile, bool names);
 
 // Parent: makes upper/ and work/ where they are missing; the root of the upper takes mode and owner from the layer
 // below.

@@ -36,13 +36,18 @@ void allow_devices(Trace& trace, const kernel::Cgroup& group, const Spec& spec)
 }
 
 // Reads the channel until it falls silent, which is execve; what we keep of the container comes by on the way.
-void await_execution(const Channel& channel, Trace& trace, Started& started)
+void await_execution(const Channel& channel, Trace& trace, const std::function<void(int)>& link, Started& started)
 {
   while (auto message = receive_relaying(channel, trace)) {
     if (message->descriptors.empty()) continue;
     Fd& descriptor = message->descriptors.front();
     if (message->kind == MessageKind::terminal) started.terminal = std::move(descriptor);
-    if (message->kind == MessageKind::namespaces) started.mount_namespace = std::move(descriptor);
+    if (message->kind == MessageKind::namespaces) {
+      started.mount_namespace = std::move(descriptor);
+      if (!link || message->descriptors.size() < 2) continue;
+      link(message->descriptors[1].get());
+      channel.send(MessageKind::linked);
+    }
   }
 }
 
@@ -57,7 +62,7 @@ Started start_container(StartRequest request)
   Started started;
 
   const kernel::Confinement confinement = plan_confinement(spec);
-  RootfsPlan plan = plan_rootfs(root, spec, request.rw, request.is_volatile);
+  RootfsPlan plan = plan_rootfs(root, spec, request.rw, request.is_volatile, request.link != nullptr);
   plan.step_mounts = std::move(request.step_mounts);
   prepare_rw(root, plan);
 
@@ -80,7 +85,8 @@ Started start_container(StartRequest request)
                      .plan = plan,
                      .confinement = confinement,
                      .streams = std::move(request.streams),
-                     .window = request.window};
+                     .window = request.window,
+                     .linked = request.link != nullptr};
     init.confinement.death_signal = SIGKILL;
     init.confinement.parent = self.get();
     run_init(std::move(init));
@@ -114,7 +120,7 @@ Started start_container(StartRequest request)
     started.mapped = std::move(mounts.mapped);
     step.done();
   }
-  await_execution(upper, trace, started);
+  await_execution(upper, trace, request.link, started);
   // Silence without a word of error is execve, unless the child was killed before it came so far.
   if (spec.process.terminal && !started.terminal)
     throw Error{"the container ended before its command was executed", ECHILD}.with_status(125);

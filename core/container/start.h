@@ -10,6 +10,7 @@
 #include "core/store/root.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace conductor {
@@ -23,6 +24,9 @@ struct StartRequest {
   ChildStreams streams;     // not with a terminal
   std::vector<StepMount> step_mounts;
   WindowSize window; // with one
+  // Gives the network namespace its link, while the child does its own part; empty: it gets none. Its name files are
+  // there (name_files.h). The descriptor is closed behind it. Whoever gives one takes it away if the start fails.
+  std::function<void(int namespace_fd)> link;
 };
 
 struct Started {

@@ -1,5 +1,5 @@
 // create: an image and a wish become a container's directory.
-#include "core/engine/engine.h"
+#include "core/engine/networks.h"
 
 #include "core/base/error.h"
 #include "core/base/undo.h"
@@ -42,6 +42,13 @@ void merge_env(std::vector<std::string>& env, const std::vector<std::string>& mo
     });
     env.push_back(setting);
   }
+}
+
+void check_new_wish(Context& context, const Spec& spec, const CreateRequest& request)
+{
+  need_own_network(spec);
+  check_wish({.published = request.published, .peers = {}}, spec.name);
+  links_of(context).check_ports(LinkOwner::of(spec), request.published);
 }
 
 // What the user said wins over what the image says; the command replaces cmd, the entry point stays in front of it.
@@ -93,8 +100,13 @@ Spec create(Context& context, const CreateRequest& request)
     wish.name = choose_name(containers, image.names.empty() ? "container" : request.image);
   else
     check_name(wish.name);
-  CreateRequest named{.image = request.image, .wish = std::move(wish), .has_command = request.has_command};
+  CreateRequest named = request;
+  named.wish = std::move(wish);
   Spec spec = complete(named, image);
+  if (request.internet || !request.published.empty()) {
+    spec.networked = true;
+    check_new_wish(context, spec, request);
+  }
   plan_confinement(spec); // a bad capability, limit or profile is told now, not at the first start
   spec.id = random_hex(32);
   spec.created_ns = realtime_ns();
@@ -113,6 +125,9 @@ Spec create(Context& context, const CreateRequest& request)
   }
   Undo undo{context.trace};
   undo.push("remove what was created", [&] { containers.remove(spec.id, spec.name); });
+  if (spec.networked)
+    save_network_wish(context.root, spec.id,
+                      {.attached = true, .internet = request.internet, .published = request.published, .peers = {}});
   append(context.root,
          {.time_ns = spec.created_ns, .id = spec.id, .name = spec.name, .verb = "create", .outcome = "done"});
   undo.commit();

@@ -32,6 +32,8 @@ struct CreateRequest {
   std::string image;
   Spec wish;                // name empty: one is chosen
   bool has_command = false; // wish.process.args replaces the image's cmd (entrypoint stays)
+  bool internet = false;    // as by addnetwork, and so are these
+  std::vector<PublishedPort> published;
 };
 // Returns what was made of the wish, name and id included. The image must be there.
 Spec create(Context& context, const CreateRequest& request);

@@ -95,7 +95,7 @@ std::string inspect(Context& context, const std::string& id)
 
 std::string inspect_document(const Root& root, const Container& container)
 {
-  Json json = Json::parse(summary_json(container), nullptr, false);
+  Json json = Json::parse(summary_json(root, container), nullptr, false);
   json["image_id"] = container.spec.image_id;
   json["layers"] = container.spec.layers;
   json["why"] = container.status.why;

@@ -3,7 +3,9 @@
 #include "core/base/error.h"
 #include "core/base/undo.h"
 #include "core/container/id_range.h"
+#include "core/container/name_files.h"
 #include "core/container/start.h"
+#include "core/engine/networks.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
 #include "core/kernel/process.h"
@@ -23,6 +25,27 @@ Lock lock_container(const Context& context, const std::string& id, const std::st
               fmt::format("'{}'", name)};
 }
 
+namespace {
+
+// The wish is read again where it is carried out: a peer may come in between.
+void plan_link(const Context& context, const Spec& spec, StartRequest& request, Undo& undo)
+{
+  const auto wish = find_network_wish(context.root, spec.id);
+  if (!wish || !wish->needs_link()) return;
+  mend(context);
+  links_of(context).check_ports(LinkOwner::of(spec), wish->published);
+  make_name_files(context.root, spec.id);
+  undo.push("take its link away", [&context, id = spec.id] { links_of(context).leave(id); });
+  request.link = [&context, &spec](int namespace_fd) {
+    Links links = links_of(context);
+    const Lock lock = links.lock();
+    if (auto now = find_network_wish(context.root, spec.id))
+      links.attach(LinkOwner::of(spec), std::move(*now), namespace_fd);
+  };
+}
+
+} // namespace
+
 KeeperRequest launch(const Context& context, const Container& container, Local local)
 {
   const Root& root = context.root;
@@ -40,6 +63,7 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
 
   StartRequest request{
       .root = root, .spec = spec, .rw = containers.path(spec.id) + "/rw", .is_volatile = spec.auto_remove};
+  if (spec.networked) plan_link(context, spec, request, undo);
   if (spec.user_namespace) {
     request.first_id = take_id_range(root, pool, spec.id);
     undo.push("give the user range back", [&, first = request.first_id] { release_id_range(root, spec.id, first); });
@@ -179,12 +203,14 @@ Status finish(const Context& context, const std::string& id, const std::optional
   if (was_active || exit) containers.record_end(id, status); // first of all, for we may be killed at any moment
   if (exit && status.oom_killed) tell_out_of_memory(context, *container, status);
   tear_down(root, id, first_id);
+  if (container->spec.networked) links_of(context).leave(id);
   if (is_news)
     note(context,
          {.time_ns = realtime_ns(), .id = id, .name = container->spec.name, .verb = "exit", .outcome = told(status)});
   if (container->spec.auto_remove) {
     kernel::remove_tree(trace, root.run(), "c/" + id);
     containers.remove(id, container->spec.name);
+    if (container->spec.networked) links_of(context).release(id);
   } else {
     try {
       containers.save_status(id, status);

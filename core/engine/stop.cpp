@@ -1,5 +1,6 @@
 // stop, kill, remove: how containers end on purpose.
 #include "core/engine/launch.h"
+#include "core/engine/networks.h"
 
 #include "core/base/await.h"
 #include "core/base/error.h"
@@ -98,6 +99,7 @@ void remove_locked(const Context& context, const Container& container)
 {
   Step step{context.trace, fmt::format("remove '{}'", container.spec.name), "its directory, with all it wrote"};
   Containers{context.root}.remove(container.spec.id, container.spec.name);
+  if (container.spec.networked) links_of(context).release(container.spec.id);
   append(context.root, {.time_ns = realtime_ns(),
                         .id = container.spec.id,
                         .name = container.spec.name,
@@ -161,8 +163,9 @@ void remove_damaged(const Context& context, const std::string& id)
   const Lock lock = lock_container(context, id, name.empty() ? "id:" + id : name);
   Step step{context.trace, fmt::format("give '{}' up", name), "its processes, its group, its range of ids"};
   tear_down(context.root, id, 0);
+  links_of(context).leave(id);
   step.done();
-  remove_locked(context, {.spec = {.id = id, .name = name}, .status = {}});
+  remove_locked(context, {.spec = {.id = id, .name = name, .networked = true}, .status = {}});
 }
 
 } // namespace

@@ -53,8 +53,31 @@ Json time_or_null(int64_t time_ns) { return time_ns == 0 ? Json() : Json(rfc3339
 
 std::string text_of(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
 
-Json ps_object(const Container& container)
+Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
+// One that does not run now has no link, and so no address; what it wants is told all the same.
+Json link_object(const LinkView& view)
 {
+  Json published = Json::array();
+  for (const PublishedPort& port : view.published)
+    published.push_back({{"protocol", port.protocol},
+                         {"host_address", port.host_address},
+                         {"outer", port.outer},
+                         {"inner", port.inner}});
+  const auto& link = view.link;
+  return {{"interface", link_inside},
+          {"host_interface", link ? Json(link_outside(link->index)) : Json()},
+          {"address", link ? Json(link->subnet.address(link->index)) : Json()},
+          {"address6", link ? text_or_null(link->subnet.address6(link->index)) : Json()},
+          {"internet", view.internet},
+          {"published", std::move(published)},
+          {"peers", view.peers}};
+}
+
+Json ps_object(const Root& root, const Container& container)
+{
+  Json networks = Json::array();
+  if (const auto view = view_link(root, container.spec)) networks.push_back(link_object(*view));
   const Spec& spec = container.spec;
   const Status& status = container.status;
   const bool up = status.state == State::running || status.state == State::paused;
@@ -70,7 +93,7 @@ Json ps_object(const Container& container)
           {"started", time_or_null(status.started_ns)},
           {"finished", time_or_null(up ? 0 : status.finished_ns)},
           {"command", spec.process.args},
-          {"networks", Json::array()},
+          {"networks", std::move(networks)},
           {"limits",
            {{"memory_bytes", or_null(limits.memory_bytes)},
             {"cpus", limits.cpus ? Json(*limits.cpus) : Json()},
@@ -147,12 +170,14 @@ std::string command_line(const std::vector<std::string>& args)
   return line;
 }
 
-std::string summary_json(const Container& container) { return text_of(ps_object(container)); }
+std::string summary_json(const Root& root, const Container& container) { return text_of(ps_object(root, container)); }
 
-std::string ps_json(const std::vector<Container>& containers)
+std::string link_json(const LinkView& view) { return text_of(link_object(view)); }
+
+std::string ps_json(const Root& root, const std::vector<Container>& containers)
 {
   Json list = Json::array();
-  for (const Container& container : containers) list.push_back(ps_object(container));
+  for (const Container& container : containers) list.push_back(ps_object(root, container));
   return text_of(list);
 }
 

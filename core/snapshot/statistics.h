@@ -1,6 +1,7 @@
 // The pictures for verbs that print once and end: ps, stats, top; and their JSON (CLI.md).
 #pragma once
 
+#include "core/container/links.h"
 #include "core/network.h"
 #include "core/snapshot/snapshot.h"
 
@@ -27,9 +28,11 @@ std::vector<Stats> statistics(const Root& root, Network& network, const std::vec
 std::vector<ProcessInfo> processes(const Root& root, const Container& container, std::chrono::milliseconds interval);
 
 // One JSON document each, without a newline at the end. `networks` of ps is empty for a container without links.
-std::string ps_json(const std::vector<Container>& containers);
+std::string ps_json(const Root& root, const std::vector<Container>& containers);
 // One element of that: what `inspect` begins with.
-std::string summary_json(const Container& container);
+std::string summary_json(const Root& root, const Container& container);
+// An element of `networks` there.
+std::string link_json(const LinkView& view);
 std::string stats_json(const std::vector<Stats>& stats);
 std::string top_json(const std::vector<ProcessInfo>& processes);
 

@@ -121,7 +121,7 @@ TEST(Arguments, SpellingsOfOtherProgramsAreAnsweredWithOurs)
 {
   EXPECT_EQ(refused({"run", "-e", "A=1", "x"}).hint, "an environment variable is --env K=V");
   EXPECT_EQ(refused({"exec", "web", "-e", "A=1"}).hint, "an environment variable is --env K=V");
-  EXPECT_NE(refused({"run", "-p", "80:80", "x"}).hint.find("publishes no ports"), std::string::npos);
+  EXPECT_NE(refused({"run", "-p", "80:80", "x"}).hint.find("--expose 80-8080"), std::string::npos);
   EXPECT_NE(refused({"run", "--name", "web", "x"}).hint.find("conductor run IMAGE NAME"), std::string::npos);
 }
 
@@ -152,14 +152,14 @@ TEST(Arguments, UnknownVerbIsAnsweredWithTheNearest)
 
 TEST(Arguments, VerbOfAnotherVersionSaysSo)
 {
-  const Refusal r = refused({"addnetwork", "web", "-i"});
+  const Refusal r = refused({"restart", "web"});
   EXPECT_EQ(r.status, 2);
   EXPECT_NE(r.sentence.find("not in this version"), std::string::npos);
 }
 
 TEST(Arguments, OptionOfAnotherVersionSaysSo)
 {
-  EXPECT_NE(refused({"run", "--expose", "80-8080", "x"}).sentence.find("not in this version"), std::string::npos);
+  EXPECT_NE(refused({"run", "--restart", "always", "x"}).sentence.find("not in this version"), std::string::npos);
 }
 
 TEST(Arguments, MissingNamesAndValuesAreSaid)

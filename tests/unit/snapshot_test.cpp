@@ -236,9 +236,10 @@ TEST(FiguresBetween, AreRatesOfTheTimeBetween)
 
 TEST(PsJson, HasTheShapeOfTheContract)
 {
+  const TemporaryRoot at;
   Container container{spec_named("web"), {.state = State::running, .pid = 42, .started_ns = 1'000'000'000}};
   container.spec.limits.pids = 64;
-  const auto json = nlohmann::json::parse(ps_json({container})).at(0);
+  const auto json = nlohmann::json::parse(ps_json(at.root, {container})).at(0);
   EXPECT_EQ(json.at("name"), "web");
   EXPECT_EQ(json.at("state"), "running");
   EXPECT_EQ(json.at("pid"), 42);
@@ -253,13 +254,18 @@ TEST(PsJson, HasTheShapeOfTheContract)
 
 TEST(PsJson, APidOfOneThatEndedIsZero)
 {
+  const TemporaryRoot at;
   const Container container{spec_named("web"), {.state = State::exited, .pid = 42, .exit_code = 137}};
-  const auto json = nlohmann::json::parse(ps_json({container})).at(0);
+  const auto json = nlohmann::json::parse(ps_json(at.root, {container})).at(0);
   EXPECT_EQ(json.at("pid"), 0);
   EXPECT_EQ(json.at("exit_code"), 137);
 }
 
-TEST(PsJson, AnEmptyListIsAnArray) { EXPECT_EQ(ps_json({}), "[]"); }
+TEST(PsJson, AnEmptyListIsAnArray)
+{
+  const TemporaryRoot at;
+  EXPECT_EQ(ps_json(at.root, {}), "[]");
+}
 
 TEST(StatsJson, HasTheShapeOfTheContract)
 {

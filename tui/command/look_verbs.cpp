@@ -2,11 +2,15 @@
 #include "core/base/error.h"
 #include "core/container/session.h"
 #include "core/engine/images.h"
+#include "core/engine/networks.h"
 #include "core/snapshot/statistics.h"
 #include "tui/command/filter.h"
 #include "tui/command/invocation.h"
+#include "tui/command/reach.h"
 #include "tui/command/runs.h"
 #include "tui/command/text.h"
+
+#include <algorithm>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -73,6 +77,7 @@ int run_ps(Invocation& invocation)
 {
   const Filter filter{invocation.arguments().values("filter"), filter_keys};
   const bool all = invocation.has("all");
+  mend(invocation.context());
   std::vector<Container> rows;
   for (Container& container : settle_all(invocation.context())) {
     const State state = container.status.state;
@@ -83,19 +88,29 @@ int run_ps(Invocation& invocation)
   if (invocation.has("quiet")) {
     for (const Container& container : rows) invocation.print(container.spec.name + "\n");
   } else if (!invocation.json()) {
-    Table table{{"NAME", "IMAGE", "STATE", "PID", "COMMAND"},
-                {Align::left, Align::left, Align::left, Align::right, Align::left}};
+    std::vector<std::optional<LinkView>> views;
+    for (const Container& container : rows) views.push_back(view_link(invocation.root(), container.spec));
+    // Who uses no network has no use for the columns either.
+    const bool any = std::any_of(views.begin(), views.end(), [](const auto& view) { return view.has_value(); });
+    std::vector<std::string> titles{"NAME", "IMAGE", "STATE", "PID"};
+    if (any) titles.insert(titles.end(), {"ADDRESS", "PORTS"});
+    titles.emplace_back("COMMAND");
+    Table table{titles, {Align::left, Align::left, Align::left, Align::right}};
     const int64_t now = realtime_ns();
-    for (const Container& container : rows) {
+    for (size_t row = 0; row < rows.size(); ++row) {
+      const Container& container = rows[row];
       std::string command = command_line(container.spec.process.args);
       if (command.size() > 40) command = command.substr(0, 37) + "...";
       const pid_t pid = container.status.pid;
-      table.add({container.spec.name, container.spec.image, state_text(container, now),
-                 pid == 0 ? "-" : std::to_string(pid), std::move(command)});
+      std::vector<std::string> cells{container.spec.name, container.spec.image, state_text(container, now),
+                                     pid == 0 ? "-" : std::to_string(pid)};
+      if (any) cells.insert(cells.end(), {address_cell(views[row]), ports_cell(views[row])});
+      cells.push_back(std::move(command));
+      table.add(std::move(cells));
     }
     invocation.print(table.text());
   }
-  if (invocation.json() || invocation.trace().listening()) invocation.result(ps_json(rows));
+  if (invocation.json() || invocation.trace().listening()) invocation.result(ps_json(invocation.root(), rows));
   return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "core/base/error.h"
 #include "core/base/undo.h"
 #include "core/container/attach.h"
+#include "core/engine/networks.h"
 #include "core/store/images.h"
 #include "tui/command/each.h"
 #include "tui/command/obtain.h"
@@ -85,9 +86,11 @@ int run_run(Invocation& invocation)
 
 int run_start(Invocation& invocation)
 {
+  const NetworkRequest wish{.internet = invocation.has("internet"), .published = published_ports(invocation)};
   Json done = Json::array();
   const int status = for_each_name(invocation, [&](const std::string& name) {
     const std::string id = invocation.resolve(name);
+    if (!wish.empty()) add_network(invocation.context(), id, wish);
     start(invocation.context(), id);
     invocation.print(name + "\n");
     done.push_back({{"name", Containers{invocation.root()}.load(id).spec.name}, {"id", id}});

@@ -29,6 +29,12 @@ int run_kill(Invocation&);
 int run_rm(Invocation&);
 int run_wait(Invocation&);
 
+int run_addnetwork(Invocation&);
+int run_delnetwork(Invocation&);
+int run_peer(Invocation&);
+int run_unpeer(Invocation&);
+int run_networks(Invocation&);
+
 int run_ps(Invocation&);
 int run_inspect(Invocation&);
 int run_logs(Invocation&);

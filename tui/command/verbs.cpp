@@ -30,7 +30,7 @@ constexpr Option build_options[] = {
     {"secret", 0, "id=NAME,src=FILE", "a file that RUN --mount=type=secret shows (or env=VARIABLE)", true},
     {"target", 0, "STAGE", "stop after this stage"},
     {"no-cache", 0, {}, "make every layer anew"},
-    {"network", 0, "none|host", "what RUN reaches (host)"},
+    {"network", 0, "none|host|internet", "what RUN reaches; internet: by a link of its own (internet)"},
 };
 
 // What pull, push and login have in common, behind what is each one's own.
@@ -105,9 +105,26 @@ constexpr Option run_options[] = {
     {"device", 0, "PATH", "a device of the host", true},
     {"pull", 0, "missing|always|never", "when to get the image: when it is not there, each time, never (missing)"},
     {"stop-signal", 0, "SIGNAL", "what stop sends first (SIGTERM)"},
-    {"network", 0, "none|host", "none: its own, cut off; host: the host's (none)"},
+    {"network", 0, "none|host", "none: its own, cut off but for what follows; host: the host's (none)"},
+    {"internet", 0, {}, "it reaches the internet, as after addnetwork -i"},
+    {"expose", 0, "INNER-OUTER", "its port INNER is the host's port OUTER: 80-8080, 53-5353/udp", true},
 };
 constexpr std::span<const Option> create_options = std::span<const Option>{run_options}.subspan(1);
+
+constexpr Option start_options[] = {
+    {"internet", 0, {}, "it reaches the internet from now on, as after addnetwork -i"},
+    {"expose", 0, "INNER-OUTER", "its port INNER is the host's port OUTER from now on: 80-8080", true},
+};
+
+constexpr Option addnetwork_options[] = {
+    {"internet", 'i', {}, "it reaches the internet"},
+    {"expose", 'e', "PORTS", "INNER[..INNER]-[ADDRESS:]OUTER[..OUTER][/tcp|/udp]: 80-8080, 53-127.0.0.1:5353/udp",
+     true},
+};
+constexpr Option delnetwork_options[] = {
+    {"internet", 'i', {}, "it reaches the internet no more"},
+    {"expose", 'e', "PORTS", "no longer published, as addnetwork had it: 80-8080", true},
+};
 
 constexpr Option exec_options[] = {
     {"detach", 'd', {}, "in the background"},
@@ -367,6 +384,7 @@ constexpr Verb rows[] = {
      .names = "NAME...",
      .help = "start created or exited containers in the background",
      .example = "start web",
+     .options = start_options,
      .least = 1,
      .most = any_number,
      .completes = "stopped",
@@ -445,6 +463,55 @@ constexpr Verb rows[] = {
      .own_status = true,
      .completes = "container",
      .run = run_wait},
+
+    {.name = "addnetwork",
+     .group = Group::network,
+     .names = "NAME",
+     .help = "connect a container: to the host, to the internet, by published ports",
+     .more = "Without options the host reaches it, and it the host. It may be called again, and the container may run: "
+             "what is missing is added, and what is reachable now is said. PORTS names the container's port first; "
+             "ports on ADDRESS only are reached there only.",
+     .example = "addnetwork web -i -e 80-8080",
+     .options = addnetwork_options,
+     .least = 1,
+     .most = 1,
+     .completes = "container",
+     .run = run_addnetwork},
+    {.name = "delnetwork",
+     .group = Group::network,
+     .names = "NAME",
+     .help = "take ports, the internet or the whole network from a container",
+     .more = "Without options everything goes, its peers too. Running connections that are no longer allowed end.",
+     .example = "delnetwork web -e 80-8080",
+     .options = delnetwork_options,
+     .least = 1,
+     .most = 1,
+     .completes = "container",
+     .run = run_delnetwork},
+    {.name = "peer",
+     .group = Group::network,
+     .names = "A B",
+     .help = "let two containers talk to each other, also by name",
+     .example = "peer web db",
+     .least = 2,
+     .most = 2,
+     .completes = "container",
+     .run = run_peer},
+    {.name = "unpeer",
+     .group = Group::network,
+     .names = "A B",
+     .help = "two containers talk to each other no more",
+     .example = "unpeer web db",
+     .least = 2,
+     .most = 2,
+     .completes = "container",
+     .run = run_unpeer},
+    {.name = "networks",
+     .group = Group::network,
+     .names = "",
+     .help = "who is connected, to whom, by which address and port; what this host does to it",
+     .example = "networks",
+     .run = run_networks},
 
     {.name = "ps",
      .group = Group::looking,
@@ -569,51 +636,6 @@ constexpr Verb rows[] = {
      .run = run_help},
 };
 
-// Verbs and options of the contract that come with later versions.
-constexpr std::string_view absent_verbs[] = {
-    "addnetwork", "delnetwork", "peer",   "unpeer", "networks", "restart",
-    "pause",      "unpause",    "rename", "cp",     "diff",     "update",
-};
-
-constexpr Elsewhere absent_options[] = {
-    {"run", "--internet", ""},    {"run", "--expose", ""},    {"run", "--restart", ""},
-    {"create", "--internet", ""}, {"create", "--expose", ""}, {"create", "--restart", ""},
-};
-
-constexpr std::string_view no_ports =
-    "this version of conductor (" CONDUCTOR_VERSION ") publishes no ports; with --network host a container listens on "
-    "the host's own";
-
-// What hands that are used to other programs type.
-constexpr Elsewhere elsewhere[] = {
-    {"run", "-e", "an environment variable is --env K=V"},
-    {"create", "-e", "an environment variable is --env K=V"},
-    {"exec", "-e", "an environment variable is --env K=V"},
-    {"run", "-p", no_ports},
-    {"create", "-p", no_ports},
-    {"run", "--publish", no_ports},
-    {"create", "--publish", no_ports},
-    {"run", "--name", "the name stands behind the image: conductor run IMAGE NAME"},
-    {"create", "--name", "the name stands behind the image: conductor create IMAGE NAME"},
-    {"run", "--pids-limit", "did you mean '--pids'?"},
-    {"create", "--pids-limit", "did you mean '--pids'?"},
-    {"run", "--net", "did you mean '--network'?"},
-    {"run", "--privileged", "there is no such switch: give what is needed with --cap-add, --device, --seccomp"},
-    {"build", "-t", "the name stands behind the verb: conductor build NAME [FILE]"},
-    {"build", "--tag", "the name stands behind the verb: conductor build NAME [FILE]"},
-    {"build", "-f", "the file stands behind the name: conductor build NAME FILE"},
-    {"build", "--file", "the file stands behind the name: conductor build NAME FILE"},
-    {"list", "", "did you mean 'ps' or 'images'?"},
-    {"ls", "", "did you mean 'ps' or 'images'?"},
-    {"container", "", "the verbs stand alone: conductor ps, conductor rm"},
-    {"image", "", "the verbs stand alone: conductor images, conductor rmi"},
-    {"network", "", "did you mean 'networks'?"},
-    {"shell", "", "did you mean 'exec'?"},
-    {"delete", "", "did you mean 'rm' or 'rmi'?"},
-    {"remove", "", "did you mean 'rm' or 'rmi'?"},
-    {"info", "", "did you mean 'doctor' or 'config'?"},
-};
-
 } // namespace
 
 std::span<const Verb> verbs() { return rows; }
@@ -632,28 +654,11 @@ std::string_view title(Group group)
   switch (group) {
   case Group::images: return "Images";
   case Group::running: return "Containers";
+  case Group::network: return "Network";
   case Group::looking: return "Looking";
   case Group::host: return "This host and this program";
   }
   return "";
-}
-
-const Elsewhere* find_elsewhere(std::string_view verb, std::string_view option)
-{
-  for (const Elsewhere& row : elsewhere)
-    if (row.verb == verb && row.option == option) return &row;
-  return nullptr;
-}
-
-bool is_absent(std::string_view verb)
-{
-  return std::find(std::begin(absent_verbs), std::end(absent_verbs), verb) != std::end(absent_verbs);
-}
-
-bool is_absent_option(std::string_view verb, std::string_view option)
-{
-  return std::any_of(std::begin(absent_options), std::end(absent_options),
-                     [&](const Elsewhere& row) { return row.verb == verb && row.option == option; });
 }
 
 } // namespace conductor::command

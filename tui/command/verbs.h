@@ -23,7 +23,7 @@ struct Option {
   bool hidden = false;         // for programs of ours: in no help
 };
 
-enum class Group : char { images, running, looking, host };
+enum class Group : char { images, running, network, looking, host };
 
 // Which program does the work: `conductor` holds everything but what only images or only the screen needs.
 enum class Home : char { conductor, images, console };

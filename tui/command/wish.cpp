@@ -3,7 +3,11 @@
 
 #include "core/base/error.h"
 #include "core/container/command.h"
+#include "core/container/ports.h"
+#include "core/engine/networks.h"
 #include "tui/command/values.h"
+
+#include <algorithm>
 
 #include <unistd.h>
 
@@ -56,6 +60,15 @@ ProcessSpec process_wish(const Invocation& invocation)
   return process;
 }
 
+std::vector<PublishedPort> published_ports(const Invocation& invocation)
+{
+  std::vector<PublishedPort> ports;
+  for (const std::string& text : invocation.arguments().values("expose"))
+    for (PublishedPort& port : parse_ports(text, "--expose"))
+      if (std::find(ports.begin(), ports.end(), port) == ports.end()) ports.push_back(std::move(port));
+  return ports;
+}
+
 CreateRequest create_request(const Invocation& invocation)
 {
   const Arguments& given = invocation.arguments();
@@ -86,7 +99,11 @@ CreateRequest create_request(const Invocation& invocation)
     wish.network = parse_choice(*text, "--network", "none|host") == "host" ? NetworkMode::host : NetworkMode::none;
   const auto signal = invocation.value("stop-signal");
   wish.stop_signal = signal ? signal_name(parse_signal(*signal, "--stop-signal")) : "";
-  return {.image = given.names[0], .wish = std::move(wish), .has_command = given.has_command};
+  return {.image = given.names[0],
+          .wish = std::move(wish),
+          .has_command = given.has_command,
+          .internet = given.has("internet"),
+          .published = published_ports(invocation)};
 }
 
 void check_wish(const std::vector<std::string>& words)
@@ -98,12 +115,15 @@ void check_wish(const std::vector<std::string>& words)
   const Program program;
   Trace trace;
   const Invocation invocation{program, arguments, nullptr, trace};
-  Spec spec = create_request(invocation).wish;
+  const CreateRequest request = create_request(invocation);
+  Spec spec = request.wish;
   // What the image or the engine would add.
   if (spec.name.empty()) spec.name = "name";
   if (spec.hostname.empty()) spec.hostname = spec.name;
   if (spec.process.workdir.empty()) spec.process.workdir = "/";
   check_spec(spec);
+  conductor::check_wish({.published = request.published, .peers = {}}, spec.name);
+  if (request.internet || !request.published.empty()) need_own_network(spec);
   plan_confinement(spec);
 }
 

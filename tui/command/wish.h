@@ -9,6 +9,8 @@ namespace conductor::command {
 // Throw a usage Error for a value that is not understood.
 CreateRequest create_request(const Invocation& invocation);
 ProcessSpec process_wish(const Invocation& invocation);
+// Of all --expose, each once.
+std::vector<PublishedPort> published_ports(const Invocation& invocation);
 // Whether these words, as behind `conductor` ("run", "box", "--memory", "1G"), ask for something that can be made; for
 // who composes them. Looks at files that they name, changes nothing. Throws the Error that run would.
 void check_wish(const std::vector<std::string>& words);

@@ -1,0 +1,261 @@
+#include "core/engine/networks.h"
+
+#include "core/base/error.h"
+#include "core/base/undo.h"
+#include "core/container/name_files.h"
+#include "core/container/ports.h"
+#include "core/engine/launch.h"
+#include "core/kernel/files.h"
+#include "core/kernel/namespaces.h"
+#include "core/kernel/process.h"
+#include "core/store/journal.h"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace conductor {
+namespace {
+
+bool is_active(const Container& container)
+{
+  return container.status.state == State::running || container.status.state == State::paused;
+}
+
+// One container that an operation changes: under its lock, with what it wanted before.
+struct Member {
+  Container container;
+  NetworkWish before, after;
+  const Spec& spec() const { return container.spec; }
+};
+
+// The locks of several containers, in order of id, so that nobody waits for somebody who waits for him.
+std::vector<Lock> lock_all(const Context& context, const std::set<std::string>& ids)
+{
+  std::vector<Lock> locks;
+  for (const std::string& id : ids)
+    if (const auto container = Containers{context.root}.find(id))
+      locks.push_back(lock_container(context, id, container->spec.name));
+  return locks;
+}
+
+Member member(const Context& context, const std::string& id)
+{
+  Member made{.container = settle_locked(context, id), .before = {}, .after = {}};
+  if (made.spec().networked) made.before = find_network_wish(context.root, id).value_or(NetworkWish{});
+  // Those that were removed since are nobody's peers.
+  std::erase_if(made.before.peers,
+                [&](const std::string& peer) { return !kernel::exists(context.root.dir(), "containers/id/" + peer); });
+  made.after = made.before;
+  return made;
+}
+
+// The spec says whether there is a wish to be read; whoever reads finds at worst one that says nothing.
+void store(const Context& context, const Spec& spec, const NetworkWish& wish)
+{
+  const Root& root = context.root;
+  if (wish.needs_link()) {
+    save_network_wish(root, spec.id, wish);
+    if (spec.networked && Containers{root}.load(spec.id).spec.networked) return;
+  }
+  Spec now = spec;
+  now.networked = wish.needs_link();
+  Containers{root}.save_spec(now);
+  if (!now.networked) remove_network_wish(root, spec.id);
+}
+
+// Makes the kernel agree with the wish of a container that runs. Its wish is stored.
+void carry_out(const Context& context, Links& links, const Container& container, const NetworkWish& wish)
+{
+  const Root& root = context.root;
+  const LinkOwner owner = LinkOwner::of(container.spec);
+  const bool linked = find_link(root, owner.id).has_value();
+  if (wish.needs_link() && linked) {
+    links.change(owner, wish);
+  } else if (wish.needs_link()) {
+    const Fd space = kernel::open_namespace(container.status.pid, "net");
+    if (!kernel::is_alive(container.status.pid, container.status.pid_start))
+      throw Error{fmt::format("'{}' has just ended", owner.name)};
+    make_name_files(root, owner.id);
+    links.attach(owner, wish, space.get());
+    show_name_files(root, container);
+  } else if (linked) {
+    hide_name_files(root, container);
+    links.detach(owner.id, LinkEnd::now);
+  }
+}
+
+void make_so(const Context& context, const std::vector<Member>& members)
+{
+  Links links = links_of(context);
+  const Lock lock = links.lock();
+  Undo undo{context.trace};
+  const auto carry_out_all = [&](NetworkWish Member::*wish) {
+    for (const Member& each : members)
+      if (is_active(each.container)) {
+        // Its number may be another by now.
+        NetworkWish now = each.*wish;
+        if (const auto stored = find_network_wish(context.root, each.spec().id)) now.index = stored->index;
+        carry_out(context, links, each.container, now);
+      }
+    for (const Member& each : members) {
+      links.tell({each.spec().id});
+      if (!each.after.needs_link() || !each.before.needs_link()) links.tell(each.before.peers);
+    }
+  };
+  undo.push("put the network back as it was", [&] {
+    for (const Member& each : members) store(context, each.spec(), each.before);
+    carry_out_all(&Member::before);
+  });
+  for (const Member& each : members) store(context, each.spec(), each.after);
+  carry_out_all(&Member::after);
+  for (const Member& each : members)
+    if (!each.after.needs_link()) links.release(each.spec().id);
+  undo.commit();
+}
+
+void note(const Context& context, const Spec& spec, std::string outcome)
+{
+  append(context.root, {.id = spec.id, .name = spec.name, .verb = context.verb, .outcome = std::move(outcome)});
+}
+
+// A container with all that it names as peers: taking everything away changes them too.
+std::set<std::string> with_peers(const Context& context, const std::string& id)
+{
+  std::set<std::string> ids{id};
+  const Container container = Containers{context.root}.load(id);
+  if (!container.spec.networked) return ids;
+  if (const auto wish = find_network_wish(context.root, id)) ids.insert(wish->peers.begin(), wish->peers.end());
+  return ids;
+}
+
+} // namespace
+
+Links links_of(const Context& context)
+{
+  return Links{context.root, context.network, context.config.network_pool, context.verb};
+}
+
+void need_own_network(const Spec& spec)
+{
+  if (spec.network != NetworkMode::host) return;
+  throw Error{fmt::format("'{}' has no network of its own: it uses the host's (--network host)", spec.name), 0,
+              "it reaches all that the host reaches, and listens on the host's own ports"};
+}
+
+void mend(const Context& context)
+{
+  try {
+    Links links = links_of(context);
+    if (!links.any()) return;
+    const Lock lock = links.lock();
+    for (const std::string& mended : links.repair()) context.trace.notice("mended: " + mended);
+  } catch (const Error& error) {
+    if (error.number() == EINTR || error.number() == ECANCELED) throw;
+    context.trace.notice("the network could not be looked at: " + std::string{error.sentence()});
+  }
+}
+
+void add_network(Context& context, const std::string& id, const NetworkRequest& request)
+{
+  const Lock lock = lock_container(context, id, Containers{context.root}.load(id).spec.name);
+  std::vector<Member> members{member(context, id)};
+  Member& one = members.front();
+  need_own_network(one.spec());
+  mend(context);
+  one.after.attached = true;
+  one.after.internet = one.before.internet || request.internet;
+  std::vector<PublishedPort> fresh;
+  for (const PublishedPort& port : request.published) {
+    auto& all = one.after.published;
+    if (std::find(all.begin(), all.end(), port) != all.end()) continue;
+    all.push_back(port);
+    fresh.push_back(port);
+  }
+  check_wish(one.after, one.spec().name);
+  Step step{context.trace, fmt::format("connect '{}' further", one.spec().name),
+            "what is wanted goes into its directory, then to the kernel"};
+  links_of(context).check_ports(LinkOwner::of(one.spec()), fresh);
+  make_so(context, members);
+  note(context, one.spec(), "done");
+  step.done();
+}
+
+void remove_network(Context& context, const std::string& id, const NetworkRequest& request)
+{
+  const std::set<std::string> ids = request.empty() ? with_peers(context, id) : std::set<std::string>{id};
+  const std::vector<Lock> locks = lock_all(context, ids);
+  std::vector<Member> members{member(context, id)};
+  if (request.empty() && with_peers(context, id) != ids)
+    throw Error{fmt::format("'{}' got or lost a peer meanwhile", members.front().spec().name), EAGAIN, "try it again"};
+  need_own_network(members.front().spec());
+  mend(context);
+  NetworkWish& wish = members.front().after;
+  if (request.empty()) {
+    wish = {.attached = false, .published = {}, .peers = {}, .index = wish.index};
+    for (const std::string& other : ids) {
+      if (other == id || !Containers{context.root}.find(other)) continue;
+      members.push_back(member(context, other));
+      std::erase(members.back().after.peers, id);
+    }
+  } else {
+    if (request.internet) wish.internet = false;
+    for (const PublishedPort& port : request.published)
+      if (std::erase(wish.published, port) == 0)
+        context.trace.notice(fmt::format("'{}' does not publish {}", members.front().spec().name, port_text(port)));
+  }
+  Step step{context.trace, fmt::format("disconnect '{}'", members.front().spec().name),
+            "running connections that are no longer allowed end at once"};
+  make_so(context, members);
+  note(context, members.front().spec(), "done");
+  step.done();
+}
+
+namespace {
+
+void change_peers(Context& context, const std::string& one, const std::string& other, const char* what,
+                  const std::function<void(NetworkWish&, const std::string&)>& change)
+{
+  const std::vector<Lock> locks = lock_all(context, {one, other});
+  std::vector<Member> members{member(context, one), member(context, other)};
+  for (const Member& each : members) need_own_network(each.spec());
+  mend(context);
+  change(members[0].after, other);
+  change(members[1].after, one);
+  Step step{context.trace, fmt::format("{} '{}' and '{}'", what, members[0].spec().name, members[1].spec().name),
+            "both must name each other, then both directions are allowed"};
+  make_so(context, members);
+  for (const Member& each : members) note(context, each.spec(), "done");
+  step.done();
+}
+
+} // namespace
+
+void add_peer(Context& context, const std::string& one, const std::string& other)
+{
+  if (one == other) throw usage_error("a container needs no permission to talk to itself", "name two containers");
+  change_peers(context, one, other, "peer", [](NetworkWish& wish, const std::string& id) {
+    if (!wish.names(id)) wish.peers.push_back(id);
+  });
+}
+
+void remove_peer(Context& context, const std::string& one, const std::string& other)
+{
+  if (one == other) throw usage_error("a container is not its own peer", "name two containers");
+  change_peers(context, one, other, "unpeer",
+               [](NetworkWish& wish, const std::string& id) { std::erase(wish.peers, id); });
+}
+
+std::vector<ConnectedContainer> connected(Context& context)
+{
+  std::vector<ConnectedContainer> all;
+  for (Container& container : settle_all(context)) {
+    auto view = view_link(context.root, container.spec);
+    if (view) all.push_back({std::move(container), std::move(*view)});
+  }
+  return all;
+}
+
+} // namespace conductor
