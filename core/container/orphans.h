@@ -2,6 +2,7 @@
 // killed, a removal that was killed half-way. All of it carries the id of its root and of its container.
 #pragma once
 
+#include "core/container/links.h"
 #include "core/store/root.h"
 
 #include <string>
@@ -9,12 +10,12 @@
 
 namespace conductor {
 
-// Ids of containers that own a group, a run directory or a range of ids and are not in the store. The steps of builds
-// that run now are among them.
+// Ids of containers that own a group, a run directory, a range of ids or a link and are not in the store. The steps of
+// builds that run now are among them.
 std::vector<std::string> find_orphans(const Root& root);
 
 // Takes down what find_orphans() finds, and the groups of a root without containers. Nothing is touched while a build
 // or a `create` runs. Returns how many there were.
-size_t sweep_orphans(const Root& root);
+size_t sweep_orphans(const Root& root, Links links);
 
 } // namespace conductor

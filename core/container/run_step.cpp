@@ -3,6 +3,7 @@
 #include "core/base/await.h"
 #include "core/base/error.h"
 #include "core/base/undo.h"
+#include "core/container/name_files.h"
 #include "core/container/start.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
@@ -99,6 +100,8 @@ void remove_mount_points(const Root& root, const Spec& spec, const std::string& 
   for (const char* path : {"etc/resolv.conf", "etc/hosts", "proc", "sys", "dev"}) points.remove(path);
 }
 
+const NetworkWish internet_only{.attached = true, .internet = true, .published = {}, .peers = {}};
+
 // A build file says how its steps run; the flags by which `run` loosens a container are not to be had here.
 Started start_step(StartRequest request)
 {
@@ -112,7 +115,7 @@ Started start_step(StartRequest request)
 } // namespace
 
 ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, const IdPool& pool,
-                    std::vector<StepMount> mounts)
+                    std::vector<StepMount> mounts, Links* links)
 {
   Trace& trace = root.trace();
   // A step has no directory in the store; this one says that its range of ids is taken (take_id_range()).
@@ -126,9 +129,23 @@ ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, c
   request.step_mounts = std::move(mounts);
   if (spec.user_namespace) request.first_id = take_id_range(root, pool, spec.id);
   const uint32_t first_id = request.first_id;
+  if (links != nullptr) {
+    // What repair() finds of it, and what tells whoever sweeps behind us that there may be a link.
+    save_network_wish_of_step(root, spec.id, internet_only);
+    make_name_files(root, spec.id);
+    request.link = [&](int namespace_fd) {
+      const Lock lock = links->lock();
+      links->attach({.id = spec.id, .name = spec.name, .hostname = spec.hostname, .is_step = true}, internet_only,
+                    namespace_fd);
+    };
+  }
   // A root without containers leaves no groups behind, as after the removal of its last container.
   const auto take_down = [&] {
     tear_down(root, spec.id, first_id);
+    if (links != nullptr) {
+      links->leave(spec.id);
+      links->release(spec.id);
+    }
     Containers{root}.leave_no_groups(std::chrono::milliseconds{0});
   };
   undo.push("take down the step's container", take_down);

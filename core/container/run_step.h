@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/container/id_range.h"
+#include "core/container/links.h"
 #include "core/container/rootfs.h"
 #include "core/container/spec.h"
 #include "core/store/root.h"
@@ -16,8 +17,9 @@ namespace conductor {
 // it) as the writable layer, stdin empty, no environment but spec's. What it prints goes to trace.output(). Returns how
 // it ended; all that was made in the kernel is gone then, and rw/upper holds the new layer with the image's own ids.
 // Throws Error when it cannot be started (status 126 or 127 when the command is the reason).
-// mounts: what it sees besides; the places that are made for them in the layer are taken away again.
+// mounts: what it sees besides; the places that are made for them in the layer are taken away again. links: it reaches
+// the internet by a link of its own, as a container does after addnetwork -i; null: it does not.
 ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, const IdPool& pool = {},
-                    std::vector<StepMount> mounts = {});
+                    std::vector<StepMount> mounts = {}, Links* links = nullptr);
 
 } // namespace conductor

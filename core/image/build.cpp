@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/container/orphans.h"
+#include "core/engine/networks.h"
 #include "core/image/base.h"
 #include "core/image/bases.h"
 #include "core/image/builder.h"
@@ -154,7 +155,7 @@ Image build(Context& context, const BuildRequest& request)
   const std::string reference = checked_name(request.name);
   const Plan planned = plan(context, request);
   const Images images{context.root};
-  sweep_orphans(context.root); // of a build that was killed
+  sweep_orphans(context.root, links_of(context)); // of a build that was killed
   const Fd hold = images.hold_layers();
   try {
     Builder builder{context, request, planned.recipe, planned.context, reference};

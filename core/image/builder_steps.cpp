@@ -2,6 +2,7 @@
 #include "core/base/error.h"
 #include "core/container/id_range.h"
 #include "core/container/run_step.h"
+#include "core/engine/networks.h"
 #include "core/image/builder.h"
 #include "core/image/values.h"
 #include "core/kernel/copy.h"
@@ -56,7 +57,7 @@ std::string Builder::run_network(const Instruction& instruction) const
 {
   const std::string own = network_of(instruction);
   if (!own.empty()) return own;
-  return request_.network.empty() ? "host" : request_.network;
+  return request_.network.empty() ? "internet" : request_.network;
 }
 
 void Builder::handle_run(StageState& state, const Instruction& instruction)
@@ -104,7 +105,9 @@ void Builder::handle_run(StageState& state, const Instruction& instruction)
                         .target = directory_of_scripts + instruction.heredocs.front().name,
                         .content = chomped(instruction.heredocs.front()),
                         .mode = 0755});
-    const ExitStatus status = run_step(root_, spec, rw, parse_id_pool(context_.config.id_pool), std::move(mounts));
+    Links links = links_of(context_);
+    const ExitStatus status = run_step(root_, spec, rw, parse_id_pool(context_.config.id_pool), std::move(mounts),
+                                       network == "internet" ? &links : nullptr);
     const std::string what = title(instruction);
     if (status.signal != 0)
       throw Error{fmt::format("{}: killed by signal {} (SIG{})", what, status.signal, sigabbrev_np(status.signal))};

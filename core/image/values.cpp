@@ -191,8 +191,8 @@ std::string network_of(const Instruction& instruction)
 {
   const std::string network = flag(instruction, "network").value_or("");
   if (network.empty() || network == "default") return "";
-  if (network == "host" || network == "none") return network;
-  throw Error{"RUN: --network=" + visible(network) + " is not possible", 0, "default, none or host"};
+  if (network == "internet" || network == "host" || network == "none") return network;
+  throw Error{"RUN: --network=" + visible(network) + " is not possible", 0, "default, internet, none or host"};
 }
 
 void check_variable_name(const Instruction& instruction, std::string_view name)

@@ -2,6 +2,7 @@
 // a check; each says how to cure it.
 #include "core/base/error.h"
 #include "core/container/orphans.h"
+#include "core/engine/networks.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
 #include "core/kernel/process.h"
@@ -166,7 +167,7 @@ Finding check_leftovers(Invocation& invocation)
   const size_t orphans = find_orphans(root).size();
   if (fix) {
     settle_all(invocation.context());
-    sweep_orphans(root);
+    sweep_orphans(root, links_of(invocation.context()));
     sweep_workshops(root);
   }
   if (count + made + orphans == 0) return {Health::good, "nothing is left of crashed operations", ""};

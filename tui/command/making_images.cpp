@@ -17,7 +17,8 @@ int build_image(Invocation& invocation)
   request.context = invocation.value("context").value_or("");
   request.target = invocation.value("target").value_or("");
   request.no_cache = invocation.has("no-cache");
-  if (const auto text = invocation.value("network")) request.network = parse_choice(*text, "--network", "none|host");
+  if (const auto text = invocation.value("network"))
+    request.network = parse_choice(*text, "--network", "none|host|internet");
   for (const std::string& text : invocation.arguments().values("build-arg")) {
     auto [key, value] = parse_pair(text, "--build-arg");
     request.build_args[key] = value;
