@@ -5,6 +5,7 @@
 #include "core/snapshot/details_reader.h"
 #include "core/snapshot/group_reader.h"
 #include "core/snapshot/host_reader.h"
+#include "core/snapshot/network_reader.h"
 #include "core/snapshot/read_text.h"
 #include "core/snapshot/watch.h"
 
@@ -37,6 +38,7 @@ struct Member {
   bool measured = false;
   Figures figures;
   History history;
+  std::shared_ptr<const LinkView> link;
 };
 
 bool says_it_runs(const Status& status) { return status.state == State::running || status.state == State::paused; }
@@ -69,6 +71,7 @@ struct Sampler::State {
   void notice_ends();
   void read_images();
   void read_events();
+  void read_links(bool is_changed);
   bool measure(const SampleWish& wish);
   void measure_traffic(uint64_t now);
   void measure_one(const std::string& id, Member& member, uint64_t now, bool keep_open);
@@ -98,6 +101,7 @@ struct Sampler::State {
   };
   std::map<std::string, TrafficOf> traffic; // by container id
   uint64_t traffic_us = 0;
+  NetworkReader network_reader;
   std::optional<DetailsReader> details;
 };
 
@@ -169,6 +173,7 @@ void Sampler::State::read_stored()
       if (changes.everything || !members.contains(id)) changes.containers.insert(id);
   }
   for (const std::string& id : changes.containers) load(id);
+  read_links(changes.everything || changes.list || changes.journal || !changes.containers.empty());
   if (changes.everything || changes.images) {
     images.clear();
     const Images all{root};
@@ -179,6 +184,16 @@ void Sampler::State::read_stored()
   }
   if (changes.everything || changes.images || changes.list) read_images();
   if (changes.everything || changes.journal) read_events();
+}
+
+// What one wants says nothing without what its peers want, so a change of any means to look at all that have a link.
+void Sampler::State::read_links(bool is_changed)
+{
+  if (!is_changed) return;
+  for (auto& [id, member] : members) {
+    auto view = member.stored ? view_link(root, member.stored->spec) : std::nullopt;
+    member.link = view ? std::make_shared<const LinkView>(std::move(*view)) : nullptr;
+  }
 }
 
 void Sampler::State::read_images()
@@ -277,6 +292,10 @@ bool Sampler::State::measure(const SampleWish& wish)
     measured_us = now;
     host_picture = host.read(text);
     measure_traffic(now);
+    std::map<LinkIndex, std::string> ids;
+    for (const auto& [id, member] : members)
+      if (member.link && member.link->link) ids.emplace(member.link->link->index, id);
+    network_reader.read(network, ids, now);
   }
   const std::set<std::string> visible{wish.visible.begin(), wish.visible.end()};
   size_t open_groups = 0;
@@ -310,6 +329,7 @@ ContainerPicture Sampler::State::picture(const Member& member) const
   const Status& status = member.stored->status;
   ContainerPicture picture{.stored = member.stored, .state = status.state, .why = status.why};
   picture.cpu_history = member.history;
+  picture.link = member.link;
   if (!says_it_runs(status)) return picture;
   if (!member.alive) {
     // The store will say so as soon as its keeper, or the next command, has noted it.
@@ -358,6 +378,7 @@ std::shared_ptr<const Snapshot> Sampler::sample(const SampleWish& wish)
       [](const ContainerPicture& a, const ContainerPicture& b) { return a.spec().created_ns < b.spec().created_ns; });
   snapshot->images = state.image_pictures;
   snapshot->events = state.events;
+  snapshot->network = state.network_reader.picture();
   if (state.details) snapshot->details = state.details->details();
   return snapshot;
 }

@@ -4,6 +4,7 @@
 // the figures are new each time.
 #pragma once
 
+#include "core/container/links.h"
 #include "core/network.h"
 #include "core/store/containers.h"
 #include "core/store/images.h"
@@ -47,6 +48,28 @@ struct Figures {
   double rx_rate = 0, tx_rate = 0;                       // bytes per second
 };
 
+// Packets between two links that the rules refused lately. An id is empty where the link is no container's of this
+// root.
+struct RefusalPicture {
+  std::string from_link, to_link; // as the host names them: "cond7", "eth0"
+  std::string from_id, to_id;     // of containers
+  uint64_t packets = 0;
+};
+
+// What passed one permission since it was given.
+struct PassagePicture {
+  std::string from_id, to_id;
+  bool to_internet = false;
+  uint64_t bytes = 0, packets = 0;
+  double rate = 0; // bytes per second
+};
+
+struct NetworkPicture {
+  std::vector<RefusalPicture> refusals;
+  std::vector<PassagePicture> passages;
+  std::string problem; // why something of it could not be read
+};
+
 struct ContainerPicture {
   std::shared_ptr<const Container> stored;
   State state = State::created; // what is true now: a container whose process is gone has exited
@@ -54,7 +77,8 @@ struct ContainerPicture {
   uint64_t uptime_seconds = 0;
   bool measured = false; // figures are there
   Figures figures;
-  History cpu_history; // percent, as cpu_percent
+  History cpu_history;                  // percent, as cpu_percent
+  std::shared_ptr<const LinkView> link; // how it is connected; null: not at all
   const Spec& spec() const { return stored->spec; }
   const Status& status() const { return stored->status; }
 };
@@ -100,6 +124,7 @@ struct Snapshot {
   std::shared_ptr<const std::vector<ImagePicture>> images;
   std::shared_ptr<const std::vector<JournalEntry>> events; // the newest last, at most 500
   std::optional<Details> details;
+  NetworkPicture network;
   std::vector<std::string> problems; // containers that cannot be read, and why
 };
 

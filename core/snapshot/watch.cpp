@@ -61,7 +61,8 @@ void Watch::note(int watch, uint32_t mask, const char* name, Changes& changes)
     changes.images = true;
   else if (key == "run")
     changes.journal = changes.journal || std::strcmp(name, "journal") == 0;
-  else if (std::strcmp(name, "spec.json") == 0 || std::strcmp(name, "status.json") == 0)
+  else if (std::strcmp(name, "spec.json") == 0 || std::strcmp(name, "status.json") == 0 ||
+           std::strcmp(name, "network.json") == 0)
     changes.containers.insert(key);
 }
 

@@ -15,7 +15,7 @@ public:
   struct Changes {
     bool everything = false;          // events were lost: look at all again
     bool list = false;                // containers came or went
-    std::set<std::string> containers; // ids whose spec or status was written
+    std::set<std::string> containers; // ids whose spec, status or wanted network was written
     bool images = false;
     bool journal = false;
     bool any() const { return everything || list || images || journal || !containers.empty(); }

@@ -2,6 +2,7 @@
 // running containers is tested by the integration tests.
 #include "core/kernel/files.h"
 #include "core/snapshot/group_reader.h"
+#include "core/snapshot/network_reader.h"
 #include "core/snapshot/sampler.h"
 #include "core/snapshot/statistics.h"
 #include "core/snapshot/watch.h"
@@ -299,4 +300,68 @@ TEST(TopJson, HostileCommandsStayValidJson)
 TEST(CommandLine, QuotesWhatAShellWouldSplit)
 {
   EXPECT_EQ(command_line({"a", "", "b c", "it's", "--x=1"}), "a '' 'b c' 'it'\\''s' --x=1");
+}
+
+// ---- who was refused, and what passed
+
+namespace {
+
+struct CountingNetwork : NoNetwork {
+  int dumps = 0;
+  uint64_t bytes = 1000;
+  std::vector<Refusal> refusals() override
+  {
+    ++dumps;
+    return {{"cond7", "cond9", 12}, {"cond7", "eth0", 3}, {"cond55", "eth0", 99}, {"condor", "eth0", 1}};
+  }
+  std::vector<Passage> passages() override
+  {
+    ++dumps;
+    return {{7, 0, bytes, 10}, {7, 9, 50, 1}, {55, 0, 1, 1}};
+  }
+};
+
+} // namespace
+
+TEST(NetworkReader, TellsContainersInsteadOfLinksByOneDumpATime)
+{
+  const std::map<LinkIndex, std::string> ids{{7, "web"}, {9, "db"}};
+  CountingNetwork network;
+  NetworkReader reader;
+  reader.read(network, ids, 1'000'000);
+  EXPECT_EQ(network.dumps, 1);
+  reader.read(network, ids, 2'000'000);
+  EXPECT_EQ(network.dumps, 2);
+  ASSERT_EQ(reader.picture().refusals.size(), 2u);
+  EXPECT_EQ(reader.picture().refusals[0].from_id, "web");
+  EXPECT_EQ(reader.picture().refusals[0].to_id, "db");
+  EXPECT_EQ(reader.picture().refusals[0].packets, 12u);
+  EXPECT_EQ(reader.picture().refusals[1].to_link, "eth0");
+  network.bytes = 3000;
+  reader.read(network, ids, 3'000'000);
+  ASSERT_EQ(reader.picture().passages.size(), 2u);
+  EXPECT_TRUE(reader.picture().passages[0].to_internet);
+  EXPECT_DOUBLE_EQ(reader.picture().passages[0].rate, 1000);
+  EXPECT_EQ(reader.picture().passages[1].to_id, "db");
+}
+
+TEST(NetworkReader, AsksNothingWithoutALink)
+{
+  CountingNetwork network;
+  NetworkReader reader;
+  reader.read(network, {}, 1'000'000);
+  EXPECT_EQ(network.dumps, 0);
+}
+
+TEST_F(SamplerTest, ShowsHowAContainerIsConnected)
+{
+  Spec spec = spec_named("web");
+  spec.networked = true;
+  containers.create(spec);
+  Sampler sampler{at.root, network};
+  sampler.sample({});
+  save_network_wish(at.root, spec.id, {.attached = true, .internet = true, .published = {}, .peers = {}});
+  const auto snapshot = sampler.sample({});
+  ASSERT_TRUE(snapshot->containers.at(0).link);
+  EXPECT_TRUE(snapshot->containers.at(0).link->internet);
 }

@@ -179,17 +179,55 @@ Finding check_leftovers(Invocation& invocation)
   return {Health::weak, text, "conductor doctor --fix"};
 }
 
+Finding check_nft(Invocation&)
+{
+  if (in_path("nft")) return {Health::good, "nft for the rules of containers' networks", ""};
+  return {Health::weak, "no nft", "apt install nftables, for addnetwork, peer and the RUN steps of builds"};
+}
+
+// What was changed on this host for its containers, what of others stands in their way, and which addresses clash.
+std::vector<Finding> check_network(Invocation& invocation)
+{
+  if (::geteuid() != 0) return {{Health::weak, "network not looked at", "needs root"}};
+  Context& context = invocation.context();
+  std::vector<Finding> findings;
+  if (invocation.has("fix")) {
+    Links links = links_of(context);
+    const Lock lock = links.lock();
+    for (const std::string& mended : links.repair()) findings.push_back({Health::good, "mended: " + mended, ""});
+  }
+  const NetworkState state = context.network.state();
+  for (const NetworkRemark& remark : state.remarks) {
+    const bool fine = remark.kind == NetworkRemark::Kind::changed || remark.cured;
+    findings.push_back(
+        {fine ? Health::good : Health::weak, fmt::format("{}: {}", remark.place, remark.sentence), remark.hint});
+  }
+  if (state.subnet)
+    findings.push_back({Health::good, fmt::format("containers have addresses of {}/16", state.subnet->address(0)), ""});
+  if (findings.empty()) findings.push_back({Health::good, "nothing of this host's network was changed", ""});
+  return findings;
+}
+
+// One row makes one finding, or several.
 struct Check {
   const char* name;
-  Finding (*look)(Invocation&);
+  Finding (*look)(Invocation&) = nullptr;
+  std::vector<Finding> (*look_at_all)(Invocation&) = nullptr;
 };
 constexpr Check checks[] = {
-    {"root", check_root},           {"kernel", check_kernel},
-    {"overlay", check_overlay},     {"user-namespaces", check_user_namespaces},
-    {"cgroups", check_cgroups},     {"seccomp", check_seccomp},
-    {"apparmor", check_apparmor},   {"limits", check_resource},
-    {"bases", check_bootstrap},     {"state", check_state},
+    {"root", check_root},
+    {"kernel", check_kernel},
+    {"overlay", check_overlay},
+    {"user-namespaces", check_user_namespaces},
+    {"cgroups", check_cgroups},
+    {"seccomp", check_seccomp},
+    {"apparmor", check_apparmor},
+    {"limits", check_resource},
+    {"bases", check_bootstrap},
+    {"state", check_state},
+    {"nft", check_nft},
     {"leftovers", check_leftovers},
+    {"network", nullptr, check_network},
 };
 
 constexpr const char* word(Health health)
@@ -206,14 +244,17 @@ int run_doctor(Invocation& invocation)
   bool sound = true;
   nlohmann::ordered_json document = nlohmann::ordered_json::array();
   for (const Check& check : checks) {
-    const Finding finding = check.look(invocation);
-    sound = sound && finding.health != Health::missing;
-    invocation.print(fmt::format("{:<8}  {}\n", word(finding.health), shown(finding.text)));
-    if (!finding.cure.empty()) invocation.print(fmt::format("          {}\n", shown(finding.cure)));
-    document.push_back({{"check", check.name},
-                        {"health", finding.health == Health::missing ? "missing" : word(finding.health)},
-                        {"found", finding.text},
-                        {"cure", finding.cure}});
+    const auto findings =
+        check.look != nullptr ? std::vector<Finding>{check.look(invocation)} : check.look_at_all(invocation);
+    for (const Finding& finding : findings) {
+      sound = sound && finding.health != Health::missing;
+      invocation.print(fmt::format("{:<8}  {}\n", word(finding.health), shown(finding.text)));
+      if (!finding.cure.empty()) invocation.print(fmt::format("          {}\n", shown(finding.cure)));
+      document.push_back({{"check", check.name},
+                          {"health", finding.health == Health::missing ? "missing" : word(finding.health)},
+                          {"found", finding.text},
+                          {"cure", finding.cure}});
+    }
   }
   invocation.result(document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   return sound ? 0 : 1;
