@@ -1,0 +1,479 @@
+"""addnetwork, delnetwork, peer, unpeer, networks, run --internet --expose: what a person types, what is reachable then,
+and what is left of it."""
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import outside
+from support.gate import Gated
+from support.outside import ask
+from support.waiting import wait_until
+
+
+@pytest.fixture
+def box(conductor):
+    conductor.busybox_image("box")
+    return conductor
+
+
+@pytest.fixture
+def far():
+    """The network outside of the host."""
+    place = outside.Outside()
+    yield place
+    place.close()
+
+
+SERVER = ["--", "sh", "-c", "nc -ll -p 80 -e echo I am $HOSTNAME & nc -ll -p 81 -e echo other & while :; do sleep 1000; done"]
+
+
+def serve(box, name, *options):
+    """A container with two servers, whose command ends at once when it is stopped."""
+    box.ok("run", "-d", "box", name, *options, *SERVER)
+
+
+def sh(box, name, command):
+    """What a shell in the container prints, with its errors; its exit status is of no interest."""
+    done = box.run("exec", name, "--", "sh", "-c", command + " 2>&1; true")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def fetch(box, name, address, port=80):
+    return sh(box, name, f"timeout 5 nc -w 3 {address} {port} < /dev/null")
+
+
+def network(box, name):
+    """Its element of `networks` in ps, None without a network."""
+    found = next(c for c in box.json("ps", "-a") if c["name"] == name)["networks"]
+    return found[0] if found else None
+
+
+def address(box, name):
+    return network(box, name)["address"]
+
+
+def answers(box, name, text, port=80):
+    wait_until(lambda: ask(address(box, name), port) == text, 10, f"{name} answers on {port}")
+
+
+def kernel():
+    """What of ours is in the kernel: links and the table's text."""
+    links = [line.split(":")[1].strip() for line in outside.run("ip", "-o", "link").splitlines()]
+    table = subprocess.run(["nft", "list", "table", "inet", "conductor"], capture_output=True, text=True)
+    return [link for link in links if link.startswith("cond")], table.stdout
+
+
+def nothing_left():
+    return kernel() == ([], "")
+
+
+# ---- a plain link
+
+def test_a_plain_network_connects_host_and_container(box):
+    serve(box, "web")
+    assert network(box, "web") is None
+    said = box.ok("addnetwork", "web")
+    web = network(box, "web")
+    assert said.splitlines() == [f"host <-> web ({web['address']}, {web['address6']})"] or web["address6"] is None
+    assert web["interface"] == "eth0" and web["host_interface"].startswith("cond") and not web["internet"]
+    answers(box, "web", "I am web")
+    assert "inet " + web["address"] in sh(box, "web", "ip address show eth0")
+    with socket.create_server(("", 4711)):
+        assert "refused" not in sh(box, "web", "timeout 5 nc -w 3 host 4711 < /dev/null")
+
+
+def test_repeating_it_does_no_harm(box):
+    serve(box, "web", "--expose", "80-8080")
+    before = network(box, "web"), kernel()
+    for _ in range(3):
+        box.ok("addnetwork", "web", "-e", "80-8080")
+    assert (network(box, "web"), kernel()) == before
+
+
+def test_everything_taken_away_is_as_it_was(box):
+    serve(box, "web")
+    before = box.json("inspect", "web"), sh(box, "web", "cat /proc/self/mountinfo; ip address")
+    box.ok("addnetwork", "web", "-i", "-e", "80-8080")
+    assert kernel() != ([], "")
+    assert box.ok("delnetwork", "web") == "web is connected to nothing\n"
+    after = box.json("inspect", "web"), sh(box, "web", "cat /proc/self/mountinfo; ip address")
+    assert after == before
+    wait_until(nothing_left, 5, lambda: f"left: {kernel()}")
+    assert not list((box.root / "network").glob("[0-9]*"))
+    assert box.ok("delnetwork", "web") == "web is connected to nothing\n"
+
+
+def test_nothing_remains_behind_a_stop(box):
+    serve(box, "web", "--internet", "--expose", "80-8080")
+    box.ok("stop", "web")
+    wait_until(nothing_left, 5, lambda: f"left: {kernel()}")
+    assert not list((box.root / "network").glob("[0-9]*"))
+
+
+def test_a_kept_container_comes_back_with_its_address(box):
+    serve(box, "web", "--expose", "80-8080")
+    before = network(box, "web")
+    box.ok("stop", "--keep", "web")
+    assert network(box, "web")["address"] is None and network(box, "web")["published"] == before["published"]
+    wait_until(nothing_left, 5, lambda: f"left: {kernel()}")
+    box.ok("start", "web")
+    assert network(box, "web") == before
+    wait_until(lambda: ask("127.0.0.1", 8080) == "I am web", 10, "it answers again")
+
+
+def test_it_works_before_the_start(box):
+    box.ok("create", "box", "web", *SERVER)
+    said = box.ok("addnetwork", "web", "-e", "80-8080")
+    assert said == "web does not run; when it does:\nhost <-> web\nhost 8080 -> web 80\n"
+    assert nothing_left()
+    box.ok("start", "web")
+    wait_until(lambda: ask("127.0.0.1", 8080) == "I am web", 10, "it answers")
+
+
+def test_start_gives_it_too(box):
+    box.ok("create", "box", "web", *SERVER)
+    box.ok("start", "web", "--expose", "80-8080")
+    wait_until(lambda: ask("127.0.0.1", 8080) == "I am web", 10, "it answers")
+
+
+def test_a_killed_keeper_leaves_nothing_to_the_next_command(box):
+    serve(box, "web", "--internet", "--expose", "80-8080")
+    keeper = box.json("inspect", "web")["keeper"]
+    os.kill(keeper, 9)
+    wait_until(lambda: box.state("web") == "exited", 10, "it ends with its keeper")
+    wait_until(nothing_left, 5, lambda: f"left: {kernel()}")
+    before = list((box.root / "network").glob("[0-9]*"))
+    assert len(before) == 1, "the address stays with the container"
+    box.ok("rm", "web")
+    assert not list((box.root / "network").glob("[0-9]*"))
+
+
+def test_a_container_on_the_hosts_network_is_refused(box):
+    box.ok("run", "-d", "box", "web", "--network", "host", "--", "sleep", "1000")
+    for verb in (["addnetwork", "web"], ["delnetwork", "web"], ["peer", "web", "web2"]):
+        if verb[0] == "peer":
+            box.ok("create", "box", "web2", "--", "sleep", "1")
+        assert "uses the host's (--network host)" in box.fails(*verb)
+    assert "uses the host's" in box.fails("run", "box", "--network", "host", "--internet", "--", "true", status=125)
+
+
+# ---- ports
+
+def test_a_published_port_is_reached_at_every_address(box, far):
+    serve(box, "web")
+    said = box.ok("addnetwork", "web", "-e", "80-8080", "-e", "81-127.0.0.1:8081")
+    assert said.splitlines()[1:] == ["host 8080 -> web 80", "host 127.0.0.1:8081 -> web 81"]
+    wait_until(lambda: ask("127.0.0.1", 8080) == "I am web", 10, "the published port answers")
+    assert ask(outside.HERE, 8080) == far.ask(outside.HERE, 8080) == "I am web"
+    assert ask("127.0.0.1", 8081) == "other"
+    assert far.ask(outside.HERE, 8081) is None
+    assert network(box, "web")["published"] == [
+        {"protocol": "tcp", "host_address": "", "outer": 8080, "inner": 80},
+        {"protocol": "tcp", "host_address": "127.0.0.1", "outer": 8081, "inner": 81}]
+    assert box.ok("delnetwork", "web", "-e", "80-8080").splitlines()[1:] == ["host 127.0.0.1:8081 -> web 81"]
+    assert ask("127.0.0.1", 8080) is None and far.ask(outside.HERE, 8080) is None
+    assert ask("127.0.0.1", 8081) == "other"
+
+
+def test_a_range_is_published_whole(box):
+    serve(box, "web", "--expose", "80..81-9080..9081")
+    wait_until(lambda: (ask("127.0.0.1", 9080), ask("127.0.0.1", 9081)) == ("I am web", "other"), 10, "both answer")
+    row = next(line for line in box.ok("networks").splitlines() if line.startswith("web"))
+    assert "80..81-9080..9081" in row and "80..81-9080..9081" in box.ok("ps")
+
+
+def test_a_port_that_a_process_has_is_refused_with_its_name(box):
+    box.ok("create", "box", "web", *SERVER)
+    with socket.create_server(("", 8080)):
+        said = box.fails("addnetwork", "web", "-e", "80-8080")
+        assert f"(process {os.getpid()}) listens on" in said and "port 8080 of the host is taken" in said
+        assert network(box, "web") is None
+        assert "is taken" in box.fails("run", "-d", "box", "--expose", "80-8080", "--", "true", status=125)
+    box.ok("addnetwork", "web", "-e", "80-8080")
+    with socket.create_server(("127.0.0.1", 8080)):
+        assert f"(process {os.getpid()}) listens on 127.0.0.1" in box.fails("start", "web", status=125)
+    assert nothing_left()
+    box.ok("start", "web")
+
+
+def test_a_port_that_another_container_has_is_refused_with_its_name(box):
+    serve(box, "web", "--expose", "80-8080")
+    pid = box.json("inspect", "web")["pid"]
+    serve(box, "other")
+    said = box.fails("addnetwork", "other", "-e", "81-127.0.0.1:8080")
+    assert f"port 8080 of the host leads to 'web' (process {pid}) already" in said
+    assert "conductor delnetwork web -e 80-8080" in said
+    assert network(box, "other") is None
+    box.ok("stop", "--keep", "web")
+    done = box.run("addnetwork", "other", "-e", "81-127.0.0.1:8080")
+    assert done.returncode == 0 and "only one of both can run" in done.stderr
+    assert "leads to 'other'" in box.fails("start", "web", status=125)
+
+
+def test_one_port_of_the_host_leads_to_one_place(box):
+    box.ok("create", "box", "web", "--expose", "80-8080", *SERVER)
+    said = box.fails("addnetwork", "web", "-e", "81-8080", status=2)
+    assert "port 8080 of the host leads to 80 of 'web' already" in said
+    said = box.fails("run", "box", "x", "--expose", "1-2", "--expose", "2-2", "--", "true", status=2)
+    assert "leads to 1 of 'x' already" in said
+
+
+@pytest.mark.parametrize("ports,word", [("8080:80", "-expose 80-8080"), ("80-[::1]:8080", "[::1]"), ("80", "INNER-OUTER"),
+                                        ("1..2000-1..2000", "at most 1024"), ("80-8080/sctp", "tcp and udp")])
+def test_wrong_ports_are_answered_with_the_right_ones(box, ports, word):
+    box.ok("create", "box", "web", "--", "true")
+    assert word in box.fails("addnetwork", "web", "--expose", ports, status=2)
+    assert word in box.fails("run", "box", "--expose", ports, "--", "true", status=2)
+
+
+# ---- the internet
+
+def test_only_with_internet_does_it_get_out(box, far):
+    far.serve(7777, "far")
+    serve(box, "web")
+    box.ok("addnetwork", "web")
+    assert "far" not in fetch(box, "web", outside.THERE, 7777)
+    assert "web -> internet" in box.ok("addnetwork", "web", "-i")
+    assert fetch(box, "web", outside.THERE, 7777) == f"far ::ffff:{outside.HERE}"
+    assert far.ask(address(box, "web"), 80) is None, "nobody gets in that way"
+    box.ok("delnetwork", "web", "-i")
+    assert "far" not in fetch(box, "web", outside.THERE, 7777)
+    assert network(box, "web")["internet"] is False and ask(address(box, "web"), 80)
+
+
+# ---- peers
+
+def test_peers_talk_by_name_and_nobody_else_does(box):
+    for name in ("web", "db", "third"):
+        serve(box, name)
+        box.ok("addnetwork", name)
+    assert "I am" not in fetch(box, "web", address(box, "db"))
+    said = box.ok("peer", "web", "db")
+    assert "web <-> db" in said and "third" not in said
+    wait_until(lambda: fetch(box, "web", "db") == "I am db", 10, "web reaches db")
+    assert fetch(box, "db", "web") == "I am web"
+    assert "I am" not in fetch(box, "third", address(box, "db"))
+    assert "bad address" in fetch(box, "web", "third")
+    assert network(box, "web")["peers"] == ["db"] and network(box, "db")["peers"] == ["web"]
+    box.ok("peer", "db", "web")
+    box.ok("unpeer", "db", "web")
+    assert "I am" not in fetch(box, "web", address(box, "db"))
+    assert "bad address" in fetch(box, "web", "db")
+    assert network(box, "web")["peers"] == []
+
+
+def test_peering_connects_and_unpeering_undoes_that(box):
+    serve(box, "web")
+    serve(box, "db")
+    box.ok("peer", "web", "db")
+    wait_until(lambda: fetch(box, "web", "db") == "I am db", 10, "web reaches db")
+    box.ok("unpeer", "web", "db")
+    assert network(box, "web") is None and network(box, "db") is None
+    wait_until(nothing_left, 5, lambda: f"left: {kernel()}")
+
+
+def test_a_peer_that_comes_and_goes_is_known_while_it_is_there(box):
+    for name in ("web", "db"):
+        box.ok("create", "box", name, *SERVER)
+    box.ok("peer", "web", "db")
+    box.ok("start", "web")
+    assert "bad address" in fetch(box, "web", "db")
+    box.ok("start", "db")
+    wait_until(lambda: fetch(box, "web", "db") == "I am db", 10, "web reaches db")
+    assert fetch(box, "db", "web") == "I am web"
+    box.ok("stop", "--keep", "db")
+    assert "bad address" in fetch(box, "web", "db")
+    box.ok("start", "db")
+    wait_until(lambda: fetch(box, "web", "db") == "I am db", 10, "web reaches db again")
+    box.ok("stop", "db")
+    assert network(box, "web")["peers"] == []
+    serve(box, "db")
+    assert "bad address" in fetch(box, "web", "db"), "another of that name is no peer"
+
+
+def test_delnetwork_takes_it_from_its_peers_too(box):
+    for name in ("web", "db"):
+        serve(box, name)
+        box.ok("addnetwork", name)
+    box.ok("peer", "web", "db")
+    box.ok("delnetwork", "web")
+    assert network(box, "db")["peers"] == [] and "bad address" in fetch(box, "db", "web")
+    box.ok("addnetwork", "web")
+    assert "I am" not in fetch(box, "db", address(box, "web"))
+
+
+def test_a_container_needs_no_peering_with_itself(box):
+    serve(box, "web")
+    assert "to itself" in box.fails("peer", "web", "web", status=2)
+    assert "no container named 'nobody'" in box.fails("peer", "web", "nobody")
+    assert network(box, "web") is None
+
+
+# ---- names
+
+def test_it_resolves_itself_and_the_host_and_cannot_write_that(box):
+    serve(box, "web", "--hostname", "www", "--internet")
+    own = address(box, "web")
+    hosts = sh(box, "web", "cat /etc/hosts").splitlines()
+    assert f"{own}\tweb www" in hosts and any(line.endswith("\thost") for line in hosts)
+    for file in ("/etc/hosts", "/etc/resolv.conf"):
+        assert "Read-only" in sh(box, "web", f"echo x > {file}")
+
+
+def test_servers_of_the_hosts_resolver_come_with_the_internet(box, tmp_path):
+    resolver = tmp_path / "resolv.conf"
+    resolver.write_text("nameserver 127.0.0.1\nnameserver 192.0.2.53\nsearch example.org\noptions ndots:2\n")
+    real = os.path.realpath("/etc/resolv.conf")
+    outside.run("mount", "--bind", str(resolver), real)
+    try:
+        serve(box, "web")
+        box.ok("addnetwork", "web")
+        text = sh(box, "web", "cat /etc/resolv.conf")
+        assert "nameserver" not in text and "options ndots:2" in text
+        box.ok("addnetwork", "web", "-i")
+        lines = sh(box, "web", "cat /etc/resolv.conf").splitlines()
+        assert lines[1:] == ["nameserver 192.0.2.53", "search example.org", "options ndots:2"]
+        resolver.write_text("nameserver 127.0.0.1\n")
+        done = box.run("run", "-d", "box", "other", "--internet", *SERVER)
+        assert done.returncode == 0 and "finds no names there" in done.stderr
+    finally:
+        outside.run("umount", real)
+
+
+def test_a_volume_in_that_place_wins(box, tmp_path):
+    mine = tmp_path / "hosts"
+    mine.write_text("192.0.2.9 mine\n")
+    serve(box, "web", "-v", f"{mine}:/etc/hosts", "--internet")
+    assert sh(box, "web", "cat /etc/hosts") == "192.0.2.9 mine"
+    serve(box, "late", "-v", f"{mine}:/etc/hosts")
+    box.ok("addnetwork", "late")
+    assert sh(box, "late", "cat /etc/hosts") == "192.0.2.9 mine"
+    box.ok("delnetwork", "late")
+    assert sh(box, "late", "cat /etc/hosts") == "192.0.2.9 mine"
+
+
+def test_a_link_in_that_place_leads_nowhere_else(conductor):
+    """The image's names of our two files are links; neither the host's files nor others of the container change."""
+    file = conductor.directory / "Recipe"
+    file.write_text("FROM busybox\nRUN --network=none mkdir -p /etc && rm -f /etc/hosts /etc/resolv.conf && "
+                    "ln -s /proc/version /etc/resolv.conf && ln -s ../../../../../../etc/motd /etc/hosts\n")
+    conductor.ok("build", "box", file)
+    before = [Path(p).read_bytes() for p in ("/etc/hosts", "/etc/resolv.conf")]
+    serve(conductor, "web")
+    version = sh(conductor, "web", "cat /proc/version")
+    conductor.run("addnetwork", "web")
+    conductor.run("delnetwork", "web")
+    assert sh(conductor, "web", "cat /proc/version") == version
+    assert [Path(p).read_bytes() for p in ("/etc/hosts", "/etc/resolv.conf")] == before
+    assert not os.path.exists("/etc/motd") or b"conductor" not in Path("/etc/motd").read_bytes()
+
+
+# ---- what is told
+
+def test_networks_lists_who_is_connected(box):
+    serve(box, "web", "--internet", "--expose", "80-8080")
+    box.ok("create", "box", "db", *SERVER)
+    box.ok("peer", "web", "db")
+    lines = box.ok("networks").splitlines()
+    assert lines[0].split() == ["NAME", "STATE", "ADDRESS", "ADDRESS6", "INTERNET", "PORTS", "PEERS"]
+    assert lines[1].split()[:2] == ["web", "running"] and lines[1].split()[4:] == ["yes", "80-8080", "db"]
+    assert lines[2].split()[:3] == ["db", "created", "-"]
+    document = box.json("networks")
+    assert [c["name"] for c in document["containers"]] == ["web", "db"]
+    assert document["containers"][0]["networks"] == [network(box, "web")]
+    assert document["host"]["subnet"].endswith(".0.0/16")
+    assert {"kind", "cured", "place", "sentence", "hint"} == set(document["host"]["remarks"][0])
+
+
+def test_json_of_the_verbs_is_the_container(box):
+    serve(box, "web")
+    web = box.json("addnetwork", "web", "-e", "80-8080")
+    assert web["name"] == "web" and web["networks"] == [network(box, "web")]
+    serve(box, "db")
+    assert [c["name"] for c in box.json("peer", "web", "db")] == ["web", "db"]
+    assert box.json("delnetwork", "web")["networks"] == []
+
+
+def test_explain_narrates_what_a_person_would_type(box):
+    serve(box, "web")
+    said = box.run("addnetwork", "web", "-i", "--explain").stderr
+    assert "ip link add" in said and "nft add element" in said and "nsenter" in said
+    said = box.run("run", "--rm", "--internet", "--explain", "box", "--", "true").stderr
+    assert "ip link add" in said and "connect 'box-1'" in said
+
+
+def test_a_gate_that_aborts_leaves_everything_as_it_was(box):
+    """Before each call once: what was begun is taken back, and the next try succeeds."""
+    serve(box, "web")
+    before = box.json("inspect", "web")
+    count = 0
+    while count < 200:
+        gated = Gated(box, "addnetwork", "web", "-i", "-e", "80-8080")
+        seen = iter(range(10 ** 6))
+        status, _, _ = gated.drive(lambda call: "abort" if next(seen) == count else "go")
+        if status == 0:
+            break
+        assert box.json("inspect", "web") == before, gated.calls[-1]
+        wait_until(nothing_left, 5, lambda: f"left after {gated.calls[-1]}: {kernel()}")
+        count += 1
+    assert 5 < count < 200
+    assert network(box, "web")["internet"]
+
+
+def test_flushed_rules_are_mended_by_the_next_command(box):
+    serve(box, "web", "--expose", "80-8080")
+    wait_until(lambda: ask("127.0.0.1", 8080) == "I am web", 10, "it answers")
+    outside.run("nft", "flush", "ruleset")
+    assert ask("127.0.0.1", 8080) is None
+    done = box.run("ps")
+    assert done.returncode == 0 and "mended" in done.stderr
+    assert ask("127.0.0.1", 8080) == "I am web"
+    assert box.run("ps").stderr == ""
+
+
+def test_doctor_tells_what_was_changed(box, far):
+    serve(box, "web", "--internet")
+    checks = [c for c in box.json("doctor") if c["check"] == "network"]
+    assert any("ip_forward" in c["found"] for c in checks)
+    box.ok("stop", "web")
+    checks = [c for c in box.json("doctor") if c["check"] == "network"]
+    assert [c["found"] for c in checks] == ["nothing of this host's network was changed"]
+
+
+def test_refusals_name_the_verb_that_allows_it(box):
+    assert "addnetwork" in box.fails("network", "ls", status=2)
+    box.ok("create", "box", "web", "--", "true")
+    assert "-e 80-8080" in box.fails("addnetwork", "web", "-p", "8080:80", status=2)
+
+
+# ---- builds
+
+def test_a_step_of_a_build_reaches_the_internet_by_a_link_of_its_own(box, far):
+    far.serve(7777, "far")
+    file = box.directory / "Recipe"
+    file.write_text(f"FROM box\nRUN timeout 5 nc -w 3 {outside.THERE} 7777 < /dev/null > /said\n"
+                    "RUN ip -o link > /links; cat /etc/hosts > /hosts\nRUN --network=none ip -o link > /none\n")
+    box.ok("build", "web", file)
+    assert nothing_left() and not list((box.root / "network").glob("[0-9]*"))
+    read = lambda path: box.ok("run", "--rm", "web", "--", "cat", path)
+    assert read("/said") == f"far ::ffff:{outside.HERE}"
+    assert "eth0" in read("/links") and "up0" not in read("/links") and "eth0" not in read("/none")
+    assert "\tbuild" in read("/hosts") and "\thost" in read("/hosts")
+    listed = box.ok("run", "--rm", "web", "--", "ls", "/etc").split() if "etc" in box.ok("run", "--rm", "web", "--", "ls", "/") else []
+    assert "resolv.conf" not in listed and "hosts" not in listed, "what was put there for the step is no layer's"
+
+
+def test_a_killed_build_leaves_no_link(box, far):
+    file = box.directory / "Recipe"
+    file.write_text("FROM box\nRUN sleep 1000\n")
+    build = box.start("build", "web", file)
+    wait_until(lambda: kernel()[0], 20, "the step has its link")
+    build.kill()
+    build.communicate()
+    wait_until(lambda: not kernel()[0], 10, "the link goes with the step")
+    box.ok("doctor", "--fix")
+    assert nothing_left() and not list((box.root / "network").glob("[0-9]*"))
