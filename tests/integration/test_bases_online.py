@@ -22,7 +22,7 @@ def write(conductor, name, text):
 def test_the_example_of_the_readme(conductor):
     write(conductor, "hello.txt", "hello\n")
     file = write(conductor, "Conductorfile", "FROM debian:bookworm\nCOPY hello.txt /hello.txt\n"
-                                             "RUN apt-get update && apt-get install -y htop\nCMD [\"htop\", \"--version\"]\n")
+                                             "RUN --network=host apt-get update && apt-get install -y htop\nCMD [\"htop\", \"--version\"]\n")
     conductor.ok("build", "htop", file, **long)
     assert conductor.ok("run", "--rm", "htop").startswith("htop ")
     shell = "cat /hello.txt; ls /var/cache/apt/archives/*.deb 2>/dev/null; stat -c %s /etc/machine-id; . /etc/os-release; echo $VERSION_CODENAME"
@@ -64,7 +64,7 @@ def archive(conductor, debs):
 def test_ubuntu_from_a_configured_signed_mirror(conductor, archive):
     mirror = {"url": archive.url, "keyring": str(archive.keyring)}
     config = write(conductor, "config.json", json.dumps({"mirrors": {"ubuntu": mirror}}))
-    file = write(conductor, "Conductorfile", "FROM ubuntu:22.04\nRUN apt-get update && apt-get check\n")
+    file = write(conductor, "Conductorfile", "FROM ubuntu:22.04\nRUN --network=host apt-get update && apt-get check\n")
     conductor.ok("--config", config, "build", "u", file, **long)
     sources = conductor.ok("run", "--rm", "u", "--", "cat", "/etc/apt/sources.list")
     assert sources == f"deb [signed-by=/usr/share/keyrings/conductor-mirror.gpg] {archive.url} jammy main\n"
