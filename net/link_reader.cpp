@@ -1,7 +1,10 @@
 #include "net/link_reader.h"
 
+#include "core/base/error.h"
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 
 #include <arpa/inet.h>
@@ -12,12 +15,6 @@
 
 namespace conductor::net {
 namespace {
-
-template <class Structure>
-Bytes bytes_of(const Structure& structure)
-{
-  return std::as_bytes(std::span{&structure, 1});
-}
 
 void take_counters(Bytes value, Link& link)
 {
@@ -39,16 +36,6 @@ std::string address_text(int family, Bytes value, unsigned prefix)
   return std::string{buffer.data()} + "/" + std::to_string(prefix);
 }
 
-// "conductor <root-id> <container-id> <name>" -> the container's id, when it is of this root.
-std::string_view marked_container(std::string_view alias, std::string_view root_id)
-{
-  for (const std::string_view word : {std::string_view{"conductor"}, root_id}) {
-    if (!alias.starts_with(word) || alias.size() <= word.size() || alias[word.size()] != ' ') return {};
-    alias.remove_prefix(word.size() + 1);
-  }
-  return alias.substr(0, alias.find(' '));
-}
-
 } // namespace
 
 std::optional<Link> link_from(Bytes payload)
@@ -60,6 +47,7 @@ std::optional<Link> link_from(Bytes payload)
     switch (attribute.type) {
     case IFLA_IFNAME: link.name = text_from(attribute.value); break;
     case IFLA_IFALIAS: link.alias = text_from(attribute.value); break;
+    case IFLA_GROUP: link.group = structure_from<uint32_t>(attribute.value); break;
     case IFLA_LINK: link.peer_index = structure_from<int>(attribute.value); break;
     case IFLA_LINK_NETNSID: link.peer_is_elsewhere = true; break;
     case IFLA_STATS64: take_counters(attribute.value, link); break;
@@ -87,12 +75,29 @@ std::optional<Address> address_from(Bytes payload)
   return Address{static_cast<int>(header.ifa_index), std::move(text)};
 }
 
-std::vector<Link> read_links(Netlink& netlink)
+std::optional<Mark> mark_from(std::string_view alias)
+{
+  const auto take = [&] {
+    const std::string_view word = alias.substr(0, alias.find(' '));
+    alias.remove_prefix(std::min(word.size() + 1, alias.size()));
+    return word;
+  };
+  if (take() != "conductor") return std::nullopt;
+  const std::string_view root = take(), container = take();
+  if (root.empty() || container.empty()) return std::nullopt;
+  if (root == "gone") return Mark{.root_id = {}, .container_id = container, .gone = true};
+  return Mark{.root_id = root, .container_id = container};
+}
+
+std::vector<Link> read_links(Netlink& netlink, Counters counters)
 {
   std::vector<Link> links;
   const ifinfomsg every{};
+  Message request{RTM_GETLINK, NLM_F_DUMP};
+  request.fixed(every);
+  if (counters == Counters::without) request.value(IFLA_EXT_MASK, uint32_t{RTEXT_FILTER_SKIP_STATS});
   netlink.dump(
-      RTM_GETLINK, bytes_of(every), [&] { links.clear(); },
+      "read the links by rtnetlink", request, [&] { links.clear(); },
       [&](uint16_t type, Bytes payload) {
         if (type != RTM_NEWLINK) return;
         if (auto link = link_from(payload)) links.push_back(std::move(*link));
@@ -100,12 +105,28 @@ std::vector<Link> read_links(Netlink& netlink)
   return links;
 }
 
+std::optional<Link> find_link(Netlink& netlink, const std::string& name)
+{
+  std::optional<Link> found;
+  const ifinfomsg any{};
+  Message request{RTM_GETLINK, NLM_F_ACK};
+  request.fixed(any).text(IFLA_IFNAME, name).value(IFLA_EXT_MASK, uint32_t{RTEXT_FILTER_SKIP_STATS});
+  const std::string what = "look for the link " + name;
+  const int error = netlink.ask(what, request, [&](uint16_t type, Bytes payload) {
+    if (type == RTM_NEWLINK) found = link_from(payload);
+  });
+  if (error != 0 && error != ENODEV) throw Error{what, error};
+  return found;
+}
+
 std::vector<Address> read_addresses(Netlink& netlink)
 {
   std::vector<Address> addresses;
   const ifaddrmsg every{};
+  Message request{RTM_GETADDR, NLM_F_DUMP};
+  request.fixed(every);
   netlink.dump(
-      RTM_GETADDR, bytes_of(every), [&] { addresses.clear(); },
+      "read the addresses by rtnetlink", request, [&] { addresses.clear(); },
       [&](uint16_t type, Bytes payload) {
         if (type != RTM_NEWADDR) return;
         if (auto address = address_from(payload)) addresses.push_back(std::move(*address));
@@ -230,14 +251,29 @@ std::vector<Interface> interfaces_from_proc(std::string_view dev, std::string_vi
   return interfaces;
 }
 
-std::vector<Traffic> traffic_from(const std::vector<Link>& host, std::string_view root_id)
+std::optional<LinkCounters> counters_from(Bytes payload)
 {
-  std::vector<Traffic> all;
-  for (const Link& link : host) {
-    const std::string_view container = marked_container(link.alias, root_id);
-    if (container.empty()) continue;
-    all.push_back({.container_id = std::string{container}, .rx_bytes = link.tx_bytes, .tx_bytes = link.rx_bytes});
-  }
+  if (payload.size() < sizeof(if_stats_msg)) return std::nullopt;
+  const auto header = structure_from<if_stats_msg>(payload);
+  const Bytes value = attribute_in(payload.subspan(sizeof(if_stats_msg)), IFLA_STATS_LINK_64);
+  if (value.empty()) return std::nullopt;
+  const auto counters = structure_from<rtnl_link_stats64>(value);
+  return LinkCounters{static_cast<int>(header.ifindex), counters.rx_bytes, counters.tx_bytes};
+}
+
+std::vector<LinkCounters> read_counters(Netlink& netlink)
+{
+  std::vector<LinkCounters> all;
+  if_stats_msg every{};
+  every.filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
+  Message request{RTM_GETSTATS, NLM_F_DUMP};
+  request.fixed(every);
+  netlink.dump(
+      "read the counters of the links", request, [&] { all.clear(); },
+      [&](uint16_t type, Bytes payload) {
+        if (type != RTM_NEWSTATS) return;
+        if (const auto counters = counters_from(payload)) all.push_back(*counters);
+      });
   return all;
 }
 

@@ -16,6 +16,7 @@ namespace conductor::net {
 struct Link {
   int index = 0;
   unsigned flags = 0; // IFF_UP ...
+  uint32_t group = 0; // conductor's links are all in link_group
   std::string name;
   std::string alias;              // ifalias: our mark is "conductor <root-id> <container-id> <name>"
   int peer_index = 0;             // IFLA_LINK: of a veth, the other end's index in the other end's namespace
@@ -32,8 +33,19 @@ struct Address {
 std::optional<Link> link_from(Bytes payload);
 std::optional<Address> address_from(Bytes payload);
 
+// The mark of a link of ours: ifalias "conductor <root-id> <container-id> <name>", or "conductor gone <container-id>"
+// once its container has ended and its namespace takes the link along.
+struct Mark {
+  std::string_view root_id, container_id; // root_id is empty for a link that is gone
+  bool gone = false;
+};
+std::optional<Mark> mark_from(std::string_view alias);
+
 // All links and all addresses of the namespace the socket is in. Throws Error.
-std::vector<Link> read_links(Netlink& netlink);
+enum class Counters : char { without, with };
+std::vector<Link> read_links(Netlink& netlink, Counters counters);
+// One link by its name, none when there is no such link. Throws Error.
+std::optional<Link> find_link(Netlink& netlink, const std::string& name);
 std::vector<Address> read_addresses(Netlink& netlink);
 
 // Links and addresses put together, in the kernel's order. A veth gets the name of the host's link that is its other
@@ -46,7 +58,13 @@ std::vector<Interface> interfaces_from(const std::vector<Link>& inside, const st
 // lengths of IPv4, host sides and whether a link is up are not known.
 std::vector<Interface> interfaces_from_proc(std::string_view dev, std::string_view if_inet6, std::string_view fib_trie);
 
-// Counters of the host's ends of containers' links, turned round: what the host sent the container received.
-std::vector<Traffic> traffic_from(const std::vector<Link>& host, std::string_view root_id);
+// The counters of one link, as RTM_GETSTATS tells them: a fifth of the bytes that RTM_GETLINK needs.
+struct LinkCounters {
+  int index = 0;
+  uint64_t rx_bytes = 0, tx_bytes = 0;
+};
+std::optional<LinkCounters> counters_from(Bytes payload);
+// Of all links. Throws Error.
+std::vector<LinkCounters> read_counters(Netlink& netlink);
 
 } // namespace conductor::net

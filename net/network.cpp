@@ -1,35 +1,26 @@
-// Reading the network of the host and of containers.
-//
-// A netlink socket stays in the namespace it was opened in. So a thread of its own enters the container's namespace,
-// opens the socket, reads and ends: there is no way back that could fail, no other thread ever is in the wrong place,
-// and nothing keeps the namespace alive after its container (NET.md: it takes its links with it when it dies).
 #include "net/network.h"
 
 #include "core/base/error.h"
 #include "core/kernel/files.h"
 #include "core/kernel/process.h"
+#include "net/inside.h"
 #include "net/link_reader.h"
+#include "net/link_writer.h"
 #include "net/netlink.h"
+#include "net/nft.h"
+#include "net/reconcile.h"
 
 #include <algorithm>
 #include <cerrno>
-#include <exception>
+#include <map>
 #include <optional>
-#include <thread>
 
 #include <fcntl.h>
-#include <sched.h>
+#include <linux/netlink.h>
 #include <sys/stat.h>
 
 namespace conductor {
 namespace {
-
-// Identity of the network namespace of a thread or process: the inode of its file in /proc. 0 when it is gone.
-ino_t namespace_of(const std::string& process)
-{
-  struct stat status {};
-  return ::stat(("/proc/" + process + "/ns/net").c_str(), &status) == 0 ? status.st_ino : 0;
-}
 
 // Without the right to look into the process (ptrace(2)), as a console that only looks, its namespaces are closed.
 bool may_enter(int pid)
@@ -52,12 +43,6 @@ struct Inside {
   std::vector<net::Address> addresses;
 };
 
-Inside read_here()
-{
-  net::Netlink netlink;
-  return {net::read_links(netlink), net::read_addresses(netlink)};
-}
-
 class LinkNetwork : public Network {
 public:
   explicit LinkNetwork(Trace& trace) : trace_(trace) {}
@@ -68,55 +53,90 @@ public:
     const Inside inside = read_inside(pid);
     const auto is_veth = [](const net::Link& link) { return link.peer_is_elsewhere; };
     const bool has_veth = std::any_of(inside.links.begin(), inside.links.end(), is_veth);
-    return interfaces_from(inside.links, inside.addresses, has_veth ? read_links(host()) : std::vector<net::Link>{});
+    return interfaces_from(inside.links, inside.addresses,
+                           has_veth ? read_links(host(), net::Counters::without) : std::vector<net::Link>{});
   }
 
-  std::vector<Traffic> traffic(std::string_view root_id) override { return traffic_from(read_links(host()), root_id); }
+  std::vector<Traffic> traffic(std::string_view root_id) override
+  {
+    const std::vector<net::LinkCounters> counters = read_counters(host());
+    name_links(counters);
+    std::vector<Traffic> all;
+    for (const net::LinkCounters& each : counters) {
+      const auto named = names_.find(each.index);
+      if (named == names_.end() || named->second.root_id != root_id) continue;
+      // Turned round: what the host sent the container received.
+      all.push_back({.container_id = named->second.container_id, .rx_bytes = each.tx_bytes, .tx_bytes = each.rx_bytes});
+    }
+    return all;
+  }
+
   std::vector<Refusal> refusals() override { return {}; }
   std::vector<Passage> passages() override { return {}; }
-  std::optional<Subnet> subnet() override { return std::nullopt; }
+
+  std::optional<Subnet> subnet() override
+  {
+    net::Netlink nft{NETLINK_NETFILTER};
+    return net::subnet_in_use(nft);
+  }
+
   NetworkState state() override { return {}; }
   std::optional<PortListener> listener(const PublishedPort&) override { return std::nullopt; }
-  Subnet attach(std::string_view, const WantedLink&, int, std::string_view) override { throw Error{"not there yet"}; }
-  void change(std::string_view, const WantedLink&) override { throw Error{"not there yet"}; }
-  void detach(std::string_view, std::string_view, LinkIndex, LinkEnd) override { throw Error{"not there yet"}; }
+
+  Subnet attach(std::string_view root_id, const WantedLink& wanted, int namespace_fd, std::string_view pool) override
+  {
+    return net::attach(trace_, root_id, wanted, namespace_fd, pool);
+  }
+  void change(std::string_view root_id, const WantedLink& wanted) override { net::change(trace_, root_id, wanted); }
+  void detach(std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end) override
+  {
+    net::detach(trace_, root_id, container_id, index, end);
+  }
   std::vector<std::string> repair(std::string_view, const std::vector<WantedLink>&) override { return {}; }
 
 private:
+  // Kept, since a console asks twice a second.
   net::Netlink& host()
   {
     if (!host_) host_.emplace();
     return *host_;
   }
 
+  // RTM_GETSTATS knows links by their numbers only. Their marks are read again when there is a number we have not seen;
+  // the kernel uses none twice.
+  void name_links(const std::vector<net::LinkCounters>& counters)
+  {
+    const auto is_known = [&](const net::LinkCounters& each) { return names_.contains(each.index); };
+    if (std::all_of(counters.begin(), counters.end(), is_known) && names_.size() <= 2 * counters.size()) return;
+    names_.clear();
+    for (const net::Link& link : read_links(host(), net::Counters::without)) {
+      const auto mark = net::mark_from(link.alias);
+      const bool ours = mark && link.group == net::link_group;
+      names_[link.index] = ours ? Owner{std::string{mark->root_id}, std::string{mark->container_id}} : Owner{};
+      // Its mark comes a moment after the link.
+      if (link.group == net::link_group && !mark) names_.erase(link.index);
+    }
+  }
+
   Inside read_inside(int pid)
   {
     const auto process = kernel::open_pidfd(pid);
-    const ino_t wanted = namespace_of(std::to_string(pid));
-    if (!process || wanted == 0) throw Error{"read the interfaces of process " + std::to_string(pid), ESRCH};
-    if (wanted == namespace_of("thread-self")) return read_here();
-
+    const ino_t identity = net::namespace_of(std::to_string(pid));
+    if (!process || identity == 0) throw Error{"read the interfaces of process " + std::to_string(pid), ESRCH};
     Inside inside;
-    std::exception_ptr failure;
-    std::thread reader{[&] {
-      try {
-        kernel::enter_namespaces(trace_, process->get(), CLONE_NEWNET,
-                                 "nsenter -t " + std::to_string(pid) + " -n ip -s address");
-        // A gate may have skipped the call: then this would show the host's interfaces as the container's.
-        if (namespace_of("thread-self") != wanted)
-          throw Error{"the network namespace of the container was not entered"};
-        inside = read_here();
-      } catch (...) {
-        failure = std::current_exception();
-      }
-    }};
-    reader.join();
-    if (failure) std::rethrow_exception(failure);
+    net::run_inside(trace_, process->get(), identity, "nsenter -t " + std::to_string(pid) + " -n ip -s address", [&] {
+      net::Netlink netlink;
+      inside = {read_links(netlink, net::Counters::with), read_addresses(netlink)};
+    });
     return inside;
   }
 
+  struct Owner {
+    std::string root_id, container_id;
+  };
   Trace& trace_;
   std::optional<net::Netlink> host_;
+  std::map<int, Owner> names_;
 };
 
 } // namespace

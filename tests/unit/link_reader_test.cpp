@@ -207,23 +207,40 @@ TEST(Interfaces, CarryTheirOwnAddresses)
   EXPECT_EQ(interfaces.at(0).addresses, (std::vector<std::string>{"127.0.0.1/8", "::1/128"}));
 }
 
-TEST(TrafficOfContainers, IsTheHostsTurnedRound)
+TEST(Marks, NameRootAndContainer)
 {
-  const Link link{.name = "cond7", .alias = "conductor r1 c1 web", .rx_bytes = 1, .tx_bytes = 2};
-  const auto traffic = traffic_from({link}, "r1");
-  ASSERT_EQ(traffic.size(), 1U);
-  EXPECT_EQ(traffic[0].container_id, "c1");
-  EXPECT_EQ(traffic[0].rx_bytes, 2U);
-  EXPECT_EQ(traffic[0].tx_bytes, 1U);
+  const auto mark = mark_from("conductor r1 c1 web");
+  ASSERT_TRUE(mark);
+  EXPECT_EQ(mark->root_id, "r1");
+  EXPECT_EQ(mark->container_id, "c1");
+  EXPECT_FALSE(mark->gone);
+  const auto gone = mark_from("conductor gone c1");
+  ASSERT_TRUE(gone);
+  EXPECT_TRUE(gone->gone);
+  EXPECT_EQ(gone->container_id, "c1");
+  EXPECT_TRUE(gone->root_id.empty());
 }
 
-TEST(TrafficOfContainers, PassesOverForeignLinks)
+TEST(Marks, OfOthersAreNone)
 {
-  EXPECT_TRUE(traffic_from({{.alias = "conductor r2 c1 web"},
-                            {.alias = ""},
-                            {.alias = "conductor"},
-                            {.alias = "conductor r1"},
-                            {.alias = "conductors r1 c1 web"}},
-                           "r1")
-                  .empty());
+  for (const char* alias : {"", "conductor", "conductor r1", "conductor r1 ", "conductors r1 c1 web"})
+    EXPECT_FALSE(mark_from(alias)) << alias;
+}
+
+TEST(Counters, AreReadFromRtmGetstats)
+{
+  if_stats_msg header{};
+  header.ifindex = 7;
+  rtnl_link_stats64 counters{};
+  counters.rx_bytes = 1000;
+  counters.tx_bytes = 2000;
+  Builder builder;
+  builder.fixed(header).value(IFLA_STATS_LINK_64, counters);
+  const auto read = counters_from(builder.bytes());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->index, 7);
+  EXPECT_EQ(read->rx_bytes, 1000U);
+  EXPECT_EQ(read->tx_bytes, 2000U);
+  for (size_t size = 0; size < builder.bytes().size(); ++size)
+    EXPECT_FALSE(counters_from(builder.bytes().first(size))) << size;
 }

@@ -1,0 +1,115 @@
+#include "net/conntrack.h"
+
+#include "core/base/error.h"
+#include "net/link_writer.h"
+
+#include <cerrno>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+
+namespace conductor::net {
+namespace {
+
+// Which fields of a tuple count (net/netfilter/nf_conntrack_netlink.c and libnetfilter_conntrack; the kernel's headers
+// for programs do not name them).
+constexpr uint32_t filter_source = 1U << 0, filter_protocol = 1U << 3, filter_source_port = 1U << 4,
+                   filter_destination_port = 1U << 5;
+
+constexpr uint16_t conntrack_type(int message) { return static_cast<uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | message); }
+
+Message filtered(int type, uint16_t flags, const ConnectionFilter& filter)
+{
+  const auto address = address_bytes(filter.address);
+  const bool is_ipv4 = address.size() == 4, original = filter.side == ConnectionFilter::Side::original;
+  const nfgenmsg header{
+      .nfgen_family = static_cast<__u8>(is_ipv4 ? AF_INET : AF_INET6), .version = NFNETLINK_V0, .res_id = 0};
+  Message message{conntrack_type(type), flags};
+  message.fixed(header);
+  uint32_t fields = filter_source;
+  message.nest(original ? CTA_TUPLE_ORIG : CTA_TUPLE_REPLY, [&] {
+    message.nest(CTA_TUPLE_IP, [&] { message.bytes(is_ipv4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, address); });
+    if (filter.protocol == 0) return;
+    fields |= filter_protocol;
+    message.nest(CTA_TUPLE_PROTO, [&] {
+      message.value(CTA_PROTO_NUM, filter.protocol);
+      if (filter.port == 0) return;
+      fields |= filter_source_port;
+      message.value(CTA_PROTO_SRC_PORT, htons(filter.port));
+    });
+  });
+  uint32_t begun = original ? fields : 0U;
+  if (filter.asked != 0) {
+    begun |= filter_protocol | filter_destination_port;
+    message.nest(CTA_TUPLE_ORIG, [&] {
+      message.nest(CTA_TUPLE_PROTO, [&] {
+        message.value(CTA_PROTO_NUM, filter.protocol).value(CTA_PROTO_DST_PORT, htons(filter.asked));
+      });
+    });
+  }
+  message.nest(CTA_FILTER, [&] {
+    message.value(CTA_FILTER_ORIG_FLAGS, begun);
+    message.value(CTA_FILTER_REPLY_FLAGS, original ? 0U : fields);
+  });
+  return message;
+}
+
+Told told_of(const ConnectionFilter& filter)
+{
+  const bool original = filter.side == ConnectionFilter::Side::original;
+  std::string by_hand = fmt::format("conntrack -D {} {}", original ? "--orig-src" : "--reply-src", filter.address);
+  if (filter.protocol != 0) by_hand += filter.protocol == IPPROTO_UDP ? " -p udp" : " -p tcp";
+  if (filter.port != 0)
+    by_hand += fmt::format(" {} {}", original ? "--orig-port-src" : "--reply-port-src", filter.port);
+  if (filter.asked != 0) by_hand += fmt::format(" --orig-port-dst {}", filter.asked);
+  return {"forget the connections of " + filter.address, "IPCTNL_MSG_CT_DELETE " + by_hand.substr(13), by_hand};
+}
+
+bool tracks_nothing(int error) { return error == ENOENT || error == EOPNOTSUPP || error == EPROTONOSUPPORT; }
+
+} // namespace
+
+void forget_one_by_one(Trace& trace, Netlink& netfilter, const ConnectionFilter& filter)
+{
+  struct Connection {
+    std::vector<std::byte> tuple, id;
+  };
+  std::vector<Connection> found;
+  Message request = filtered(IPCTNL_MSG_CT_GET, NLM_F_DUMP, filter);
+  netfilter.dump(
+      "read the connections of " + filter.address, request, [&] { found.clear(); },
+      [&](uint16_t type, Bytes payload) {
+        if (type != conntrack_type(IPCTNL_MSG_CT_NEW) || payload.size() < sizeof(nfgenmsg)) return;
+        const Bytes attributes = payload.subspan(sizeof(nfgenmsg));
+        const Bytes tuple = attribute_in(attributes, CTA_TUPLE_ORIG), id = attribute_in(attributes, CTA_ID);
+        if (!tuple.empty()) found.push_back({{tuple.begin(), tuple.end()}, {id.begin(), id.end()}});
+      });
+  const bool is_ipv4 = address_bytes(filter.address).size() == 4;
+  for (const Connection& connection : found) {
+    const nfgenmsg header{
+        .nfgen_family = static_cast<__u8>(is_ipv4 ? AF_INET : AF_INET6), .version = NFNETLINK_V0, .res_id = 0};
+    Message message{conntrack_type(IPCTNL_MSG_CT_DELETE), NLM_F_ACK};
+    message.fixed(header).bytes(CTA_TUPLE_ORIG | NLA_F_NESTED, connection.tuple);
+    if (!connection.id.empty()) message.bytes(CTA_ID, connection.id);
+    const int error = netfilter.try_change(trace, "conntrack", [&] { return told_of(filter); }, {&message, 1});
+    if (error != 0 && error != ENOENT) throw Error{told_of(filter).what, error};
+  }
+}
+
+void forget_connections(Trace& trace, Netlink& netfilter, const ConnectionFilter& filter)
+{
+  if (filter.address.empty()) return;
+  Message message = filtered(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, filter);
+  const int error = netfilter.try_change(trace, "conntrack", [&] { return told_of(filter); }, {&message, 1});
+  if (error == EINVAL)
+    forget_one_by_one(trace, netfilter, filter);
+  else if (error != 0 && !tracks_nothing(error))
+    throw Error{told_of(filter).what, error};
+}
+
+} // namespace conductor::net

@@ -1,0 +1,28 @@
+// Connections that the kernel tracks: those of one container are forgotten when their permission is withdrawn, since a
+// translated connection goes on without its rule.
+#pragma once
+
+#include "net/netlink.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace conductor::net {
+
+// Which connections: those that `address` began (original), or those that it answers (reply).
+struct ConnectionFilter {
+  enum class Side : char { original, reply };
+  Side side = Side::original;
+  std::string address;
+  uint8_t protocol = 0; // IPPROTO_TCP ...; 0: any
+  uint16_t port = 0;    // of `address`, with a protocol; 0: any
+  uint16_t asked = 0;   // of a reply, with a protocol: the port that was asked for, before translation; 0: any
+};
+
+// Forgets them; a kernel that tracks none has none. Throws Error.
+void forget_connections(Trace& trace, Netlink& netfilter, const ConnectionFilter& filter);
+// The same for kernels before 6.8, which do not delete by a filter: read, then delete each.
+void forget_one_by_one(Trace& trace, Netlink& netfilter, const ConnectionFilter& filter);
+
+} // namespace conductor::net

@@ -1,0 +1,38 @@
+// Letting the host forward, and no more than that.
+//
+// IPv4: net.ipv4.ip_forward, since the uplink may change at any time. It makes the host a router between all its links;
+// so when conductor switches it on, chain `others` of our table drops what comes from links that did not forward
+// before. IPv6: never all.forwarding, with which the kernel no longer takes router advertisements; from 6.17 on each
+// link has force_forwarding, and `default` gives it to links to come.
+#pragma once
+
+#include "core/network.h"
+#include "net/netlink.h"
+#include "net/nft.h"
+#include "net/table.h"
+
+#include <string>
+#include <vector>
+
+namespace conductor::net {
+
+enum class Forwarding6 : char {
+  none,      // no IPv6, or this kernel forwards IPv6 for all links or none, and does not
+  by_link,   // force_forwarding
+  by_itself, // the host is an IPv6 router already
+};
+Forwarding6 forwarding6();
+
+// Switches on what is off, after closing chain `others`. Returns what was switched on by now, by this call or earlier.
+// Throws Error.
+SwitchedOn switch_on(Trace& trace, Netlink& route, Netlink& nft, bool ipv6);
+// Back to what was before switch_on, unless somebody else relies on it by now: then that is told as a notice. Called
+// while the table still is there. Throws Error.
+void switch_off(Trace& trace, Netlink& route, Netlink& nft);
+// Somebody else relies on forwarding that conductor switched on: opens chain `others` and tells it. True when it did.
+bool yield_to_others(Trace& trace, Netlink& nft);
+
+// The settings that differ from what they were, in words for doctor. Reads only.
+std::vector<NetworkRemark> forwarding_remarks(Netlink& nft);
+
+} // namespace conductor::net

@@ -1,0 +1,26 @@
+// Work in the network namespace of a container.
+//
+// A netlink socket stays in the namespace it was opened in, and so does what /proc/sys/net shows. So a thread of its
+// own enters the container's namespace, works and ends: there is no way back that could fail, no other thread ever is
+// in the wrong place, and nothing keeps the namespace alive after its container (it takes its links with it when it
+// dies).
+#pragma once
+
+#include "core/base/trace.h"
+
+#include <functional>
+#include <string>
+
+#include <sys/types.h>
+
+namespace conductor::net {
+
+// Identity of a network namespace: the inode of its file. 0 when there is none.
+ino_t namespace_of(const std::string& process); // "4711", "thread-self"
+ino_t namespace_of(int fd);                     // an open /proc/PID/ns/net
+
+// Runs `work` in the namespace that `fd` (a pidfd, or an open /proc/PID/ns/net) stands for, whose inode is `identity`;
+// in the caller's own one when that is the same. Throws Error, and whatever `work` throws.
+void run_inside(Trace& trace, int fd, ino_t identity, const std::string& by_hand, const std::function<void()>& work);
+
+} // namespace conductor::net

@@ -1,0 +1,187 @@
+#include "net/permissions.h"
+
+#include "core/base/error.h"
+#include "net/link_writer.h"
+
+#include <algorithm>
+#include <array>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+
+namespace conductor::net {
+namespace {
+
+constexpr std::array<const char*, 6> permission_sets{"internet",   "peers",        "published",
+                                                     "published6", "published_at", "published_at6"};
+
+constexpr size_t ipv4_size = 4, ipv6_size = 16;
+
+void put_port(std::vector<Permission>& all, const PublishedPort& port, const WantedLink& wanted, const Subnet& subnet,
+              const std::string& comment)
+{
+  const Value outer = protocol_value(port.protocol) + port_value(port.outer);
+  const Value inner = port_value(port.inner);
+  const auto put = [&](const char* set, Value key, const std::string& address) {
+    all.push_back({set, {.key = std::move(key), .data = address_value(address) + inner, .comment = comment}});
+  };
+  const bool every = port.host_address.empty();
+  const bool every4 = every || port.host_address == "0.0.0.0", every6 = every || port.host_address == "::";
+  if (every4) put("published", outer, subnet.address(wanted.index));
+  if (every6 && !subnet.ipv6.empty()) put("published6", outer, subnet.address6(wanted.index));
+  if (every4 || every6) {
+    if (!every && every6 && subnet.ipv6.empty())
+      throw Error{fmt::format("port {} cannot be published at {}: containers have no IPv6 on this host", port.outer,
+                              port.host_address)};
+    return;
+  }
+  const Value address = address_value(port.host_address);
+  if (address.bytes.size() == ipv4_size) {
+    put("published_at", address + outer, subnet.address(wanted.index));
+    return;
+  }
+  if (address.bytes.size() != ipv6_size)
+    throw Error{fmt::format("port {} cannot be published at '{}': that is no address", port.outer, port.host_address)};
+  if (address.bytes == address_bytes("::1"))
+    throw Error{fmt::format("port {} cannot be published at ::1: the kernel translates nothing there", port.outer), 0,
+                "publish it at 127.0.0.1"};
+  if (subnet.ipv6.empty())
+    throw Error{fmt::format("port {} cannot be published at {}: containers have no IPv6 on this host", port.outer,
+                            port.host_address)};
+  put("published_at6", address + outer, subnet.address6(wanted.index));
+}
+
+bool same(const Permission& one, const Permission& other)
+{
+  return one.set == other.set && one.element.key == other.element.key && one.element.data == other.element.data;
+}
+
+bool holds(const std::vector<Permission>& all, const Permission& wanted)
+{
+  return std::any_of(all.begin(), all.end(), [&](const Permission& each) { return same(each, wanted); });
+}
+
+bool begins_with(const Value& value, const std::vector<std::byte>& bytes)
+{
+  return !bytes.empty() && value.bytes.size() >= bytes.size() &&
+         std::equal(bytes.begin(), bytes.end(), value.bytes.begin());
+}
+
+std::string address_text(Bytes bytes)
+{
+  std::array<char, INET6_ADDRSTRLEN> buffer{};
+  ::inet_ntop(bytes.size() == ipv4_size ? AF_INET : AF_INET6, bytes.data(), buffer.data(), buffer.size());
+  return buffer.data();
+}
+
+std::string port_text(Bytes bytes)
+{
+  return std::to_string(std::to_integer<unsigned>(bytes[0]) << 8 | std::to_integer<unsigned>(bytes[1]));
+}
+
+// What was read has bytes only; nft writes them like this.
+void write_texts(std::string_view set, Element& element)
+{
+  constexpr size_t port_size = 4, protocol_size = 4;
+  Bytes key{element.key.bytes}, data{element.data.bytes};
+  if (data.empty()) {
+    element.key.text = link_in(element.key, 0);
+    if (set == "peers") element.key.text += " . " + link_in(element.key, 1);
+    return;
+  }
+  const size_t address =
+      set.starts_with("published_at") ? key.size() - std::min(key.size(), port_size + protocol_size) : 0;
+  if (key.size() < address + port_size + protocol_size || data.size() < ipv4_size + port_size) return;
+  if (address != 0) element.key.text = address_text(key.first(address)) + " . ";
+  element.key.text += std::to_integer<int>(key[address]) == IPPROTO_UDP ? "udp . " : "tcp . ";
+  element.key.text += port_text(key.subspan(address + protocol_size));
+  element.data.text = address_text(data.first(data.size() - port_size)) + " . " + port_text(data.last(port_size));
+}
+
+// "conductor <root-id> <container-id> web" -> "web"
+std::string name_in(const std::string& comment)
+{
+  const size_t space = comment.rfind(' ');
+  return space == std::string::npos ? comment : comment.substr(space + 1);
+}
+
+} // namespace
+
+std::vector<Permission> permissions_of(std::string_view root_id, const WantedLink& wanted, const Subnet& subnet)
+{
+  std::vector<Permission> all;
+  const std::string own = link_name(wanted.index);
+  const std::string comment = fmt::format("{} {} {} {}", our_mark, root_id, wanted.container_id, wanted.name);
+  if (wanted.internet) all.push_back({"internet", {.key = link_value(own), .comment = comment}});
+  for (const LinkPeer& peer : wanted.peers) {
+    if (peer.index == wanted.index) continue;
+    const Value mine = link_value(own), theirs = link_value(link_name(peer.index));
+    const std::string mark = fmt::format("{} {} ", our_mark, root_id);
+    all.push_back({"peers", {.key = mine + theirs, .comment = mark + wanted.name + " " + peer.name}});
+    all.push_back({"peers", {.key = theirs + mine, .comment = mark + peer.name + " " + wanted.name}});
+  }
+  for (const PublishedPort& port : wanted.published) put_port(all, port, wanted, subnet, comment);
+  return all;
+}
+
+std::vector<Permission> read_permissions(Netlink& nft)
+{
+  std::vector<Permission> all;
+  for (const char* set : permission_sets)
+    for (Element& element : read_elements(nft, set)) {
+      write_texts(set, element);
+      all.push_back({set, std::move(element)});
+    }
+  return all;
+}
+
+std::vector<Permission> permissions_on(LinkIndex index, const std::vector<Permission>& all, const Subnet& subnet)
+{
+  const std::string own = link_name(index);
+  const auto ipv4 = address_bytes(subnet.address(index)), ipv6 = address_bytes(subnet.address6(index));
+  std::vector<Permission> found;
+  for (const Permission& each : all) {
+    const bool of_links = each.set == "internet" || each.set == "peers";
+    const Value& key = each.element.key;
+    const bool is_its = of_links ? link_in(key, 0) == own || link_in(key, 1) == own
+                                 : begins_with(each.element.data, ipv4) || begins_with(each.element.data, ipv6);
+    if (is_its) found.push_back(each);
+  }
+  return found;
+}
+
+Difference difference(const std::vector<Permission>& now, const std::vector<Permission>& wanted)
+{
+  Difference difference;
+  for (const Permission& each : wanted)
+    if (!holds(now, each) && !holds(difference.missing, each)) difference.missing.push_back(each);
+  for (const Permission& each : now)
+    if (!holds(wanted, each)) difference.extra.push_back(each);
+  return difference;
+}
+
+void refuse_taken(const Difference& difference, const std::vector<Permission>& all)
+{
+  for (const Permission& wanted : difference.missing) {
+    if (wanted.element.data.bytes.empty()) continue;
+    const auto taken = std::find_if(all.begin(), all.end(), [&](const Permission& each) {
+      return each.set == wanted.set && each.element.key == wanted.element.key;
+    });
+    // What is taken away in the same transaction is no hindrance.
+    if (taken == all.end() || holds(difference.extra, *taken)) continue;
+    throw Error{fmt::format("the port {} of this host is published by '{}' already", wanted.element.key.text,
+                            name_in(taken->element.comment)),
+                EADDRINUSE};
+  }
+}
+
+void apply(Trace& trace, Netlink& nft, const Difference& difference, const std::string& what)
+{
+  Transaction transaction;
+  for (const Permission& each : difference.extra) transaction.remove(each.set, each.element);
+  for (const Permission& each : difference.missing) transaction.add(each.set, each.element);
+  transaction.commit(trace, nft, what);
+}
+
+} // namespace conductor::net

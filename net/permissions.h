@@ -1,0 +1,41 @@
+// What one container may do, as elements of the sets of our table; and what it takes to get there from what is there.
+#pragma once
+
+#include "core/network.h"
+#include "net/nft.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace conductor::net {
+
+struct Permission {
+  std::string set; // "internet", "peers", "published" ...
+  Element element;
+};
+
+// The elements that `wanted` stands for. Throws Error for a port that cannot be published (an IPv6 address where the
+// containers have none, ::1). Pure.
+std::vector<Permission> permissions_of(std::string_view root_id, const WantedLink& wanted, const Subnet& subnet);
+
+// All elements of all sets that permissions are in. Throws Error; ENOENT when there is no table.
+std::vector<Permission> read_permissions(Netlink& nft);
+
+// Those that belong to the link `index`: its own, and the halves of pairs with others. Pure.
+std::vector<Permission> permissions_on(LinkIndex index, const std::vector<Permission>& all, const Subnet& subnet);
+
+// From `now` to `wanted`, both of one link.
+struct Difference {
+  std::vector<Permission> missing, extra;
+  bool empty() const { return missing.empty() && extra.empty(); }
+};
+Difference difference(const std::vector<Permission>& now, const std::vector<Permission>& wanted);
+
+// Throws Error where something in `missing` is another container's already: a published port.
+void refuse_taken(const Difference& difference, const std::vector<Permission>& all);
+
+// One transaction. Throws Error.
+void apply(Trace& trace, Netlink& nft, const Difference& difference, const std::string& what);
+
+} // namespace conductor::net

@@ -1,0 +1,26 @@
+// The recipes: a container's link and permissions as they are wanted, made so, and taken away again.
+//
+// Each holds the lock of the host's network. Opening the door is the last act of attaching: elements come after link,
+// addresses and forwarding; taking away goes the other way round.
+#pragma once
+
+#include "core/network.h"
+#include "net/netlink.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace conductor::net {
+
+// As the functions of Network of the same names (core/network.h).
+Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, int namespace_fd,
+              std::string_view pool);
+void change(Trace& trace, std::string_view root_id, const WantedLink& wanted);
+void detach(Trace& trace, std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end);
+
+// The subnet by the comment of our table, none without a table. Throws Error.
+std::optional<Subnet> subnet_in_use(Netlink& nft);
+
+} // namespace conductor::net

@@ -1,0 +1,212 @@
+#include "net/table.h"
+
+#include "core/base/error.h"
+#include "core/kernel/ask.h"
+#include "net/link_writer.h"
+
+#include <charconv>
+#include <cstdint>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <linux/netfilter.h>
+
+namespace conductor::net {
+namespace {
+
+// Counts up with every change of the text below; it is the name of an empty chain, so one question tells it.
+constexpr unsigned version = 1;
+constexpr std::string_view version_prefix = "version_";
+
+// $group: the group of our links. Why each rule is as it is:
+//  guard        a container's packets carry its own address (its link is the way back to it), never reach 127.0.0.0/8
+//               of the host (route_localnet is on where ports are published), and route nothing: no router
+//               advertisement and no redirect is taken. IPv6 neighbour discovery has no address yet.
+//  prerouting   ports published by anybody are for those that may leave the host; others find them closed.
+//  output       the host itself. ::1 cannot be translated (the reply dies in ip6_route_input), so it is left alone and
+//               refused at once.
+//  forward      no shortcut for established connections: what is withdrawn ends with the next packet. Translated ones
+//               are tied to direction and group, or a container would leave through a port that somebody else
+//               published. Refusals are TCP resets, since ICMP errors are limited in number.
+//  others       what is not ours passes, unless conductor switched forwarding on.
+//  postrouting  the uplink is whatever the packet leaves by. What a container gets from a published port of another,
+//  and
+//               from 127.0.0.1, comes from the host's end of its link.
+constexpr std::string_view text = R"(table inet conductor {
+	comment "$comment"
+
+	set internet { type ifname; counter; comment "links that may leave the host"; }
+	set peers { type ifname . ifname; counter; comment "links that may talk, a pair for each direction"; }
+	map published { type inet_proto . inet_service : ipv4_addr . inet_service; }
+	map published6 { type inet_proto . inet_service : ipv6_addr . inet_service; }
+	map published_at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+	map published_at6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
+	set blocked { type ifname . ifname; size 4096; flags dynamic,timeout; timeout 1h; counter; comment "refused, from and to"; }
+	set forwarded { type ifname; comment "links that forwarded IPv4 before conductor switched it on"; }
+	set forwarded6 { type ifname; comment "links that forwarded IPv6 before conductor switched it on"; }
+
+	chain version_$version { }
+	chain others { }
+
+	chain guard {
+		type filter hook prerouting priority raw; policy accept;
+		iifgroup != $group accept
+		ip daddr 127.0.0.0/8 drop
+		icmp type redirect drop
+		icmpv6 type { nd-router-advert, nd-redirect } drop
+		ip6 saddr { ::, fe80::/10 } accept
+		fib saddr . iif oif missing update @blocked { iifname . iifname } drop
+	}
+	chain prerouting {
+		type nat hook prerouting priority dstnat; policy accept;
+		iifgroup $group iifname != @internet accept
+		fib daddr type local dnat ip to ip daddr . meta l4proto . th dport map @published_at
+		fib daddr type local dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_at6
+		fib daddr type local dnat ip to meta l4proto . th dport map @published
+		fib daddr type local dnat ip6 to meta l4proto . th dport map @published6
+	}
+	chain output {
+		type nat hook output priority -100; policy accept;
+		ip6 daddr ::1 accept
+		fib daddr type local dnat ip to ip daddr . meta l4proto . th dport map @published_at
+		fib daddr type local dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_at6
+		fib daddr type local dnat ip to meta l4proto . th dport map @published
+		fib daddr type local dnat ip6 to meta l4proto . th dport map @published6
+	}
+	chain forward {
+		type filter hook forward priority filter - 10; policy accept;
+		iifgroup != $group oifgroup != $group goto others
+		ct state invalid drop
+		iifname . oifname @peers accept
+		oifgroup $group ct direction original ct status dnat accept
+		iifgroup $group ct direction reply ct status dnat accept
+		iifname @internet oifgroup != $group accept
+		oifname @internet iifgroup != $group ct state established,related accept
+		update @blocked { iifname . oifname }
+		meta l4proto tcp reject with tcp reset
+		reject with icmpx admin-prohibited
+	}
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		iifgroup $group oifgroup != $group masquerade
+		iifgroup $group ct status dnat masquerade
+		oifgroup $group ip saddr 127.0.0.0/8 masquerade
+	}
+}
+)";
+
+struct Family {
+  const char* name;
+  const char* set;
+  const char* setting;
+};
+constexpr Family ipv4{"ipv4", "forwarded", "net.ipv4.ip_forward"};
+constexpr Family ipv6{"ipv6", "forwarded6", "net.ipv6.conf.*.force_forwarding"};
+constexpr std::string_view remembered = "switched on by conductor, nat chains of others: ";
+
+std::string others_rule(const Family& family, unsigned foreign)
+{
+  return fmt::format("add rule inet conductor others meta nfproto {} iifname != @{} drop comment \"{} {}{}\"\n",
+                     family.name, family.set, family.setting, remembered, foreign);
+}
+
+void replace_all(std::string& in, std::string_view from, std::string_view to)
+{
+  for (size_t at = in.find(from); at != std::string::npos; at = in.find(from, at + to.size()))
+    in.replace(at, from.size(), to);
+}
+
+void run_nft(Trace& trace, const std::string& rules, const char* what)
+{
+  // Its messages are for the error sentence; and whoever starts us may have a PATH without the programs of root.
+  const kernel::Answer answer = kernel::ask_program(
+      trace, {.argv = {"/bin/sh", "-c", "PATH=$PATH:/usr/sbin:/sbin exec nft -f - 2>&1"}, .input = rules});
+  if (answer.status.shell() == 0) return;
+  if (answer.status.shell() == 127)
+    throw Error{fmt::format("{}: the program nft is missing", what), 0, "install the package nftables"};
+  throw Error{fmt::format("{}: nft: {}", what, answer.text.substr(0, answer.text.find('\n')))};
+}
+
+} // namespace
+
+std::string table_comment(const Subnet& subnet)
+{
+  std::string comment = fmt::format("{} {}/16", our_mark, subnet.address(0));
+  if (!subnet.ipv6.empty()) comment += fmt::format(" {}/64", subnet.ipv6);
+  return comment;
+}
+
+std::optional<Subnet> subnet_from(std::string_view comment)
+{
+  const auto take = [&] {
+    const std::string_view word = comment.substr(0, comment.find(' '));
+    comment.remove_prefix(std::min(word.size() + 1, comment.size()));
+    return word;
+  };
+  if (take() != our_mark) return std::nullopt;
+  const std::string_view first = take(), second = take();
+  if (!first.ends_with("/16")) return std::nullopt;
+  const auto address = address_bytes(first.substr(0, first.size() - 3));
+  if (address.size() != 4) return std::nullopt;
+  Subnet subnet{.ipv4 = big32_from(address) & 0xffff0000U};
+  if (second.ends_with("::/64") && address_bytes(second.substr(0, second.size() - 3)).size() == 16)
+    subnet.ipv6 = second.substr(0, second.size() - 3);
+  return subnet;
+}
+
+std::string others_text(const SwitchedOn& switched)
+{
+  std::string lines = "flush chain inet conductor others\n";
+  if (switched.ipv4) lines += others_rule(ipv4, switched.foreign);
+  if (switched.ipv6) lines += others_rule(ipv6, switched.foreign);
+  return lines;
+}
+
+std::string ruleset(const Subnet& subnet, const SwitchedOn& switched, OldTable old)
+{
+  std::string rules{text};
+  replace_all(rules, "$comment", table_comment(subnet));
+  replace_all(rules, "$version", std::to_string(version));
+  replace_all(rules, "$group", std::to_string(link_group));
+  // A table gets its comment when it is made, and only then.
+  return (old == OldTable::there ? "flush table inet conductor\n" : "") + rules + others_text(switched);
+}
+
+bool table_is_current(Netlink& nft)
+{
+  if (has_chain(nft, fmt::format("{}{}", version_prefix, version))) return true;
+  for (const Chain& chain : read_chains(nft)) {
+    if (chain.family != NFPROTO_INET || chain.table != our_table || !chain.name.starts_with(version_prefix)) continue;
+    unsigned other = 0;
+    const char* begin = chain.name.data() + version_prefix.size();
+    std::from_chars(begin, chain.name.data() + chain.name.size(), other);
+    if (other > version) return true;
+  }
+  return false;
+}
+
+SwitchedOn switched_on(Netlink& nft)
+{
+  SwitchedOn switched;
+  for (const Rule& rule : read_rules(nft, {.family = NFPROTO_INET, .table = our_table, .name = "others"})) {
+    const size_t at = rule.comment.find(remembered);
+    if (at == std::string::npos) continue;
+    if (rule.comment.starts_with(ipv4.setting)) switched.ipv4 = true;
+    if (rule.comment.starts_with(ipv6.setting)) switched.ipv6 = true;
+    const char* begin = rule.comment.data() + at + remembered.size();
+    std::from_chars(begin, rule.comment.data() + rule.comment.size(), switched.foreign);
+  }
+  return switched;
+}
+
+void install_table(Trace& trace, const Subnet& subnet, const SwitchedOn& switched, OldTable old)
+{
+  run_nft(trace, ruleset(subnet, switched, old), "make the table inet conductor");
+}
+
+void write_others(Trace& trace, const SwitchedOn& switched)
+{
+  run_nft(trace, others_text(switched), "write the chain others of the table inet conductor");
+}
+
+} // namespace conductor::net
