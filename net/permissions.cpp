@@ -13,7 +13,7 @@
 namespace conductor::net {
 namespace {
 
-constexpr std::array<const char*, 6> permission_sets{"internet",   "peers",        "published",
+constexpr std::array<const char*, 7> permission_sets{"internet",   "routed",       "peers",        "published",
                                                      "published6", "published_at", "published_at6"};
 
 constexpr size_t ipv4_size = 4, ipv6_size = 16;
@@ -108,11 +108,17 @@ std::string name_in(const std::string& comment)
 
 } // namespace
 
+bool is_routed(const WantedLink& wanted)
+{
+  return wanted.internet || !wanted.published.empty() || !wanted.peers.empty();
+}
+
 std::vector<Permission> permissions_of(std::string_view root_id, const WantedLink& wanted, const Subnet& subnet)
 {
   std::vector<Permission> all;
   const std::string own = link_name(wanted.index);
   const std::string comment = fmt::format("{} {} {} {}", our_mark, root_id, wanted.container_id, wanted.name);
+  if (is_routed(wanted)) all.push_back({"routed", {.key = link_value(own), .comment = comment}});
   if (wanted.internet) all.push_back({"internet", {.key = link_value(own), .comment = comment}});
   for (const LinkPeer& peer : wanted.peers) {
     if (peer.index == wanted.index) continue;
@@ -142,7 +148,7 @@ std::vector<Permission> permissions_on(LinkIndex index, const std::vector<Permis
   const auto ipv4 = address_bytes(subnet.address(index)), ipv6 = address_bytes(subnet.address6(index));
   std::vector<Permission> found;
   for (const Permission& each : all) {
-    const bool of_links = each.set == "internet" || each.set == "peers";
+    const bool of_links = each.set == "internet" || each.set == "routed" || each.set == "peers";
     const Value& key = each.element.key;
     const bool is_its = of_links ? link_in(key, 0) == own || link_in(key, 1) == own
                                  : begins_with(each.element.data, ipv4) || begins_with(each.element.data, ipv6);

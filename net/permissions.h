@@ -15,6 +15,9 @@ struct Permission {
   Element element;
 };
 
+// Has it any permission? Then the kernel forwards what comes from it, as chain forward allows.
+bool is_routed(const WantedLink& wanted);
+
 // The elements that `wanted` stands for. Throws Error for a port that cannot be published (an IPv6 address where the
 // containers have none, ::1). Pure.
 std::vector<Permission> permissions_of(std::string_view root_id, const WantedLink& wanted, const Subnet& subnet);

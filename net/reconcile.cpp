@@ -108,14 +108,9 @@ void claim_link(Trace& trace, Netlink& route, const LinkPlan& plan, int namespac
   }
 }
 
-bool forwards(const WantedLink& wanted)
-{
-  return wanted.internet || !wanted.published.empty() || !wanted.peers.empty();
-}
-
 Reach reach_of(const WantedLink& wanted)
 {
-  return {.forwards = forwards(wanted), .localnet = !wanted.published.empty()};
+  return {.forwards = is_routed(wanted), .localnet = !wanted.published.empty()};
 }
 
 // What the host must do for this container, beyond the rules. Peers need nothing: forwarding is a matter of their
@@ -191,7 +186,7 @@ Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, 
   const Difference missing = difference(left, permissions_of(root_id, wanted, subnet));
   refuse_taken(missing, all);
   if (!left.empty()) forget_all_connections(trace, sockets.nft, wanted.index, subnet);
-  if (forwards(wanted)) {
+  if (is_routed(wanted)) {
     open_ways(trace, sockets, wanted, subnet);
     set_reach(trace, sockets.route, wanted.index, reach_of(wanted));
   }
@@ -209,7 +204,7 @@ void change(Trace& trace, std::string_view root_id, const WantedLink& wanted)
   const Difference changes =
       difference(permissions_on(wanted.index, all, subnet), permissions_of(root_id, wanted, subnet));
   refuse_taken(changes, all);
-  if (forwards(wanted)) open_ways(trace, sockets, wanted, subnet);
+  if (is_routed(wanted)) open_ways(trace, sockets, wanted, subnet);
   const Reach reach = reach_of(wanted);
   if (!changes.missing.empty()) set_reach(trace, sockets.route, wanted.index, reach);
   apply(trace, sockets.nft, changes, "change the permissions of '" + wanted.name + "'");

@@ -21,7 +21,9 @@ constexpr std::string_view version_prefix = "version_";
 // $group: the group of our links. Why each rule is as it is:
 //  guard        a container's packets carry its own address (its link is the way back to it), never reach 127.0.0.0/8
 //               of the host (route_localnet is on where ports are published), and route nothing: no router
-//               advertisement and no redirect is taken. IPv6 neighbour discovery has no address yet.
+//               advertisement and no redirect is taken. IPv6 neighbour discovery has no address yet. From a link
+//               without any permission the kernel forwards nothing, and drops without a word what should go on: so
+//               that is refused here, before routing.
 //  prerouting   ports published by anybody are for those that may leave the host; others find them closed.
 //  output       the host itself. ::1 cannot be translated (the reply dies in ip6_route_input), so it is left alone and
 //               refused at once.
@@ -36,12 +38,15 @@ constexpr std::string_view text = R"(table inet conductor {
 	comment "$comment"
 
 	set internet { type ifname; counter; comment "links that may leave the host"; }
+	set routed { type ifname; comment "links with any permission: chain forward judges what comes from them"; }
 	set peers { type ifname . ifname; counter; comment "links that may talk, a pair for each direction"; }
 	map published { type inet_proto . inet_service : ipv4_addr . inet_service; }
 	map published6 { type inet_proto . inet_service : ipv6_addr . inet_service; }
 	map published_at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
 	map published_at6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
 	set blocked { type ifname . ifname; size 4096; flags dynamic,timeout; timeout 1h; counter; comment "refused, from and to"; }
+	set refused { type ifname . ipv4_addr; size 4096; flags dynamic,timeout; timeout 1h; counter; comment "refused before routing"; }
+	set refused6 { type ifname . ipv6_addr; size 4096; flags dynamic,timeout; timeout 1h; counter; comment "refused before routing"; }
 	set forwarded { type ifname; comment "links that forwarded IPv4 before conductor switched it on"; }
 	set forwarded6 { type ifname; comment "links that forwarded IPv6 before conductor switched it on"; }
 
@@ -56,6 +61,13 @@ constexpr std::string_view text = R"(table inet conductor {
 		icmpv6 type { nd-router-advert, nd-redirect } drop
 		ip6 saddr { ::, fe80::/10 } accept
 		fib saddr . iif oif missing update @blocked { iifname . iifname } drop
+		iifname != @routed fib daddr type != { local, broadcast, multicast, anycast } goto refused
+	}
+	chain refused {
+		update @refused { iifname . ip daddr }
+		update @refused6 { iifname . ip6 daddr }
+		meta l4proto tcp reject with tcp reset
+		reject with icmpx admin-prohibited
 	}
 	chain prerouting {
 		type nat hook prerouting priority dstnat; policy accept;

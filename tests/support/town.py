@@ -38,17 +38,17 @@ class Town:
               [f"{self.OFFICE}/24", f"{self.OFFICE6}/64"])
         cable(host, "eth0", self.inet, "up0", ["203.0.113.10/24", "2001:db8:a::10/64"], ["203.0.113.1/24", "2001:db8:a::1/64"], mtu)
         cable(host, "eth1", self.inet, "up1", ["192.0.2.10/24", "2001:db8:b::10/64"], ["192.0.2.1/24", "2001:db8:b::1/64"], mtu)
-        self.lan.ip("route add default via 192.168.50.1", "-6 route add default via 2001:db8:50::1")
-        self.office.ip("route add default via 192.168.60.1", "-6 route add default via 2001:db8:60::1")
+        self.lan.ip("route add default via 192.168.50.1", "route add ::/0 via 2001:db8:50::1")
+        self.office.ip("route add default via 192.168.60.1", "route add ::/0 via 2001:db8:60::1")
         self.inet.ip(f"address add {self.INET}/32 dev lo", f"address add {self.INET6}/128 dev lo nodad")
-        host.ip("route add default via 203.0.113.1", "-6 route add default via 2001:db8:a::1")
+        host.ip("route add default via 203.0.113.1", "route add ::/0 via 2001:db8:a::1")
         for space in (host, self.lan, self.office, self.inet):
             self.servers.add(space, SERVICE)
         for address in (self.LAN, self.LAN6, self.OFFICE, self.OFFICE6, self.INET, self.INET6):
             wait_until(lambda: ping(host, address, 0.3).word == "ok", 10, lambda: f"{address} answers")
 
     def move_default_route(self):
-        self.host.ip("route replace default via 192.0.2.1", "-6 route replace default via 2001:db8:b::1")
+        self.host.ip("route replace default via 192.0.2.1", "route replace ::/0 via 2001:db8:b::1")
 
     def close(self):
         self.servers.close()
