@@ -90,6 +90,8 @@ public:
   bool calls_wanted() const { return calls_wanted_ || gate_ != nullptr; }
   // ... and in steps?
   bool listening() const { return steps_wanted_; }
+  // ... or at least in notices?
+  bool heard() const { return !listeners_.empty(); }
 
   // A flag that a signal handler sets: before() then throws Error (EINTR), so the operation rolls back.
   void set_interrupt(const volatile bool* flag) { interrupt_ = flag; }

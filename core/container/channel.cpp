@@ -111,6 +111,16 @@ std::optional<Message> Channel::receive_from_socket() const
   return result;
 }
 
+void TraceSettings::apply(Trace& trace, Uplink& uplink) const
+{
+  if (heard) trace.add(uplink);
+  if (gated) trace.set_gate(&uplink);
+}
+
+Uplink::Uplink(const Channel& channel, const TraceSettings& settings)
+    : channel_(channel), calls_(settings.calls), steps_(settings.steps)
+{}
+
 void Uplink::on(const Event& event)
 {
   // With a gate the question itself carries the event.

@@ -60,31 +60,30 @@ private:
   mutable std::vector<Message> kept_; // came before it was waited for
 };
 
+class Uplink;
+
+// How a child must set up its Trace so that the parent's listeners hear it. Asked before the clone.
+struct TraceSettings {
+  bool heard = false, steps = false, calls = false, gated = false;
+  static TraceSettings of(const Trace& trace)
+  {
+    return {.heard = trace.heard(), .steps = trace.listening(), .calls = trace.calls_wanted(), .gated = trace.gated()};
+  }
+  void apply(Trace& trace, Uplink& uplink) const;
+};
+
 // In the lower program: the listener and gate of its Trace.
 class Uplink : public Listener, public Gate {
 public:
-  Uplink(const Channel& channel, bool calls) : channel_(channel), calls_(calls) {}
+  Uplink(const Channel& channel, const TraceSettings& settings);
   void on(const Event& event) override;
   bool wants_calls() const override { return calls_; }
+  bool wants_steps() const override { return steps_; }
   Decision before(const Event& call) override;
 
 private:
   const Channel& channel_;
-  bool calls_;
-};
-
-// How a child must set up its Trace so that the parent's listeners hear it. Asked before the clone.
-struct TraceSettings {
-  bool listening = false, calls = false, gated = false;
-  static TraceSettings of(const Trace& trace)
-  {
-    return {.listening = trace.listening(), .calls = trace.calls_wanted(), .gated = trace.gated()};
-  }
-  void apply(Trace& trace, Uplink& uplink) const
-  {
-    if (listening) trace.add(uplink);
-    if (gated) trace.set_gate(&uplink);
-  }
+  bool calls_, steps_;
 };
 
 // In the upper program: takes messages until one is not an event or a question; those are passed to `trace` and

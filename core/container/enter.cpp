@@ -74,7 +74,7 @@ Child enter_container(EnterRequest request)
   auto child = kernel::clone_process(trace, {.cgroup_fd = group.v2()}, "the command");
   if (!child) {
     upper.close();
-    Uplink uplink{lower, settings.calls};
+    Uplink uplink{lower, settings};
     settings.apply(trace, uplink);
     try {
       recipe({trace, request, group, pidfd->get()}, std::move(confinement), std::move(request.streams));
@@ -107,7 +107,7 @@ void act_inside(const Root& root, const Container& container, const std::functio
   auto child = kernel::clone_process(trace, {}, "who goes into the container");
   if (!child) {
     upper.close();
-    Uplink uplink{lower, settings.calls};
+    Uplink uplink{lower, settings};
     settings.apply(trace, uplink);
     try {
       kernel::hide_from_container(trace);

@@ -42,6 +42,12 @@ std::optional<Container> readable_container(const Root& root, const std::string&
   }
 }
 
+// The sentence says it already; the number is for who reads JSON.
+Error taken(const std::string& sentence, std::string hint)
+{
+  return Error::relayed(sentence, EADDRINUSE, std::move(hint), 1);
+}
+
 LinkOwner owner_of(const Root& root, const std::string& id)
 {
   if (const auto container = readable_container(root, id)) return LinkOwner::of(container->spec);
@@ -136,13 +142,18 @@ std::string Links::resolver_for(const LinkOwner& owner, const NetworkWish& wish,
   return std::move(resolver.text);
 }
 
-void Links::write_names(const LinkOwner& owner, const NetworkWish& wish, const Link& link,
-                        const std::vector<Peer>& peers)
+void Links::write_hosts(const LinkOwner& owner, const Link& link, const std::vector<Peer>& peers) const
 {
   std::vector<NamedPeer> named;
   for (const Peer& peer : peers) named.push_back({peer.name, peer.hostname, peer.index});
   write_name_file(root_, owner.id, name_files[0],
                   hosts_text(link.subnet, {owner.name, owner.hostname, link.index}, named));
+}
+
+void Links::write_names(const LinkOwner& owner, const NetworkWish& wish, const Link& link,
+                        const std::vector<Peer>& peers)
+{
+  write_hosts(owner, link, peers);
   write_name_file(root_, owner.id, name_files[1], resolver_for(owner, wish, link.subnet));
 }
 
@@ -152,11 +163,13 @@ void Links::tell(const std::vector<std::string>& ids)
     const auto link = find_link(root_, id);
     const auto wish = readable_wish(root_, id);
     if (!link || !wish) continue;
+    NetworkWish now = *wish;
+    now.index = link->index;
     const LinkOwner owner = owner_of(root_, id);
-    std::vector<NamedPeer> named;
-    for (const Peer& peer : peers_of(id, *wish)) named.push_back({peer.name, peer.hostname, peer.index});
-    write_name_file(root_, id, name_files[0],
-                    hosts_text(link->subnet, {owner.name, owner.hostname, link->index}, named));
+    const std::vector<Peer> peers = peers_of(id, now);
+    // Not by the peer's elements alone: whether a link forwards is its own.
+    network_.change(root_.id(), wanted(owner, now, peers));
+    write_hosts(owner, *link, peers);
   }
 }
 
@@ -259,9 +272,9 @@ void Links::check_ports(const LinkOwner& owner, const std::vector<PublishedPort>
       const auto container = readable_container(root_, id);
       const std::string name = container ? container->spec.name : id;
       if (find_link(root_, id))
-        throw Error{fmt::format("port {} of the host leads to '{}' (process {}) already", outer_text(*other), name,
+        throw taken(fmt::format("port {} of the host leads to '{}' (process {}) already", outer_text(*other), name,
                                 container ? container->status.pid : 0),
-                    EADDRINUSE, fmt::format("take another, or conductor delnetwork {} -e {}", name, port_text(*other))};
+                    fmt::format("take another, or conductor delnetwork {} -e {}", name, port_text(*other)));
       root_.trace().notice(fmt::format("'{}', which does not run now, publishes port {} too: only one of both can run",
                                        name, outer_text(*other)));
       break;
@@ -274,8 +287,8 @@ void Links::check_ports(const LinkOwner& owner, const std::vector<PublishedPort>
         listener->pid == 0
             ? std::string{"a process that is not to be seen from here"}
             : fmt::format("'{}' (process {})", visible(listener->name.empty() ? "?" : listener->name), listener->pid);
-    throw Error{fmt::format("port {} of the host is taken: {} listens on {}", outer_text(port), who, listener->address),
-                EADDRINUSE, "take another port of the host, or end that process"};
+    throw taken(fmt::format("port {} of the host is taken: {} listens on {}", outer_text(port), who, listener->address),
+                "take another port of the host, or end that process");
   }
 }
 

@@ -58,7 +58,7 @@ public:
   void change(const LinkOwner& owner, const NetworkWish& wish);
   // Idempotent. The wish stays, and so does the number.
   void detach(const std::string& id, LinkEnd end);
-  // The names that these containers find, after somebody they name came or went.
+  // Those of these containers that have a link learn who of their peers is there now: permissions and names.
   void tell(const std::vector<std::string>& ids);
   // For one that has ended: takes the lock and detaches it. Never fails: what cannot be taken away now is told, and
   // found by the next command.
@@ -81,6 +81,7 @@ private:
   };
   std::vector<Peer> peers_of(const std::string& id, const NetworkWish& wish) const;
   WantedLink wanted(const LinkOwner& owner, const NetworkWish& wish, const std::vector<Peer>& peers) const;
+  void write_hosts(const LinkOwner& owner, const Link& link, const std::vector<Peer>& peers) const;
   void write_names(const LinkOwner& owner, const NetworkWish& wish, const Link& link, const std::vector<Peer>& peers);
   std::string resolver_for(const LinkOwner& owner, const NetworkWish& wish, const Subnet& subnet);
 

@@ -204,18 +204,21 @@ void hide_name_files(const Root& root, const Container& container)
 {
   Trace& trace = root.trace();
   const Fd proc = kernel::open_directory(AT_FDCWD, "/proc", O_PATH);
+  // Looked at here: the container's root has no business in our run directory.
+  std::array<struct stat, std::size(name_files)> ours{};
+  for (size_t at = 0; at < ours.size(); ++at) {
+    const std::string path = "c/" + container.spec.id + "/" + name_files[at].name;
+    if (::fstatat(root.run(), path.c_str(), &ours[at], AT_SYMLINK_NOFOLLOW) < 0) ours[at].st_ino = 0;
+  }
   attempt(root, container, "its names stay where they are", [&](int inside) {
     const Fd own_descriptors = kernel::open_directory(proc.get(), "self/fd", O_PATH);
-    for (const NameFile& file : name_files) {
-      struct stat ours {
-      }, found{};
-      const std::string path = "c/" + container.spec.id + "/" + file.name;
-      if (::fstatat(root.run(), path.c_str(), &ours, AT_SYMLINK_NOFOLLOW) < 0) continue;
+    for (size_t at = 0; at < ours.size(); ++at) {
       // The container may have led the name elsewhere; nothing but our own mount may be taken away there.
-      const auto target = kernel::find_in_root(inside, file.target, O_PATH);
-      if (!target || ::fstat(target->get(), &found) < 0 || found.st_dev != ours.st_dev || found.st_ino != ours.st_ino)
-        continue;
-      kernel::detach_by(trace, own_descriptors.get(), target->get(), file.target);
+      const auto target = kernel::find_in_root(inside, name_files[at].target, O_PATH);
+      struct stat found {};
+      if (!target || ::fstat(target->get(), &found) < 0) continue;
+      if (found.st_dev == ours[at].st_dev && found.st_ino == ours[at].st_ino)
+        kernel::detach_by(trace, own_descriptors.get(), target->get(), name_files[at].target);
     }
   });
 }

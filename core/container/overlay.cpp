@@ -65,7 +65,7 @@ Fd by_a_process_of_its_own(const Root& root, const kernel::OverlayRequest& reque
   auto child = kernel::clone_process(trace, {}, "a mount namespace for the layers");
   if (!child) {
     upper.close();
-    Uplink uplink{lower, settings.calls};
+    Uplink uplink{lower, settings};
     settings.apply(trace, uplink);
     try {
       const Fd made = overlay_by_path(root, request);

@@ -77,7 +77,7 @@ Started start_container(StartRequest request)
   auto child = kernel::clone_process(trace, {.flags = namespaces_of_birth(spec), .cgroup_fd = group.v2()}, "PID 1");
   if (!child) {
     upper.close();
-    Uplink uplink{lower, settings.calls};
+    Uplink uplink{lower, settings};
     settings.apply(trace, uplink);
     InitRequest init{.trace = trace,
                      .channel = lower,

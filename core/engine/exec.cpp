@@ -71,7 +71,7 @@ KeeperRequest keeper_request(const Context& context, Entered entered, Local loca
   int status = 0;
   try {
     Trace& trace = context.trace;
-    Uplink uplink{channel, settings.calls};
+    Uplink uplink{channel, settings};
     settings.apply(trace, uplink);
     kernel::join_groups(trace, keepers.tasks());
     kernel::close_descriptors_except({context.root.dir(), context.root.run(), channel.fd()});

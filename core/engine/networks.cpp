@@ -100,10 +100,6 @@ void make_so(const Context& context, const std::vector<Member>& members)
         if (const auto stored = find_network_wish(context.root, each.spec().id)) now.index = stored->index;
         carry_out(context, links, each.container, now);
       }
-    for (const Member& each : members) {
-      links.tell({each.spec().id});
-      if (!each.after.needs_link() || !each.before.needs_link()) links.tell(each.before.peers);
-    }
   };
   undo.push("put the network back as it was", [&] {
     for (const Member& each : members) store(context, each.spec(), each.before);
@@ -113,12 +109,9 @@ void make_so(const Context& context, const std::vector<Member>& members)
   carry_out_all(&Member::after);
   for (const Member& each : members)
     if (!each.after.needs_link()) links.release(each.spec().id);
+  for (const Member& each : members)
+    append(context.root, {.id = each.spec().id, .name = each.spec().name, .verb = context.verb, .outcome = "done"});
   undo.commit();
-}
-
-void note(const Context& context, const Spec& spec, std::string outcome)
-{
-  append(context.root, {.id = spec.id, .name = spec.name, .verb = context.verb, .outcome = std::move(outcome)});
 }
 
 // A container with all that it names as peers: taking everything away changes them too.
@@ -179,7 +172,6 @@ void add_network(Context& context, const std::string& id, const NetworkRequest& 
             "what is wanted goes into its directory, then to the kernel"};
   links_of(context).check_ports(LinkOwner::of(one.spec()), fresh);
   make_so(context, members);
-  note(context, one.spec(), "done");
   step.done();
 }
 
@@ -209,7 +201,6 @@ void remove_network(Context& context, const std::string& id, const NetworkReques
   Step step{context.trace, fmt::format("disconnect '{}'", members.front().spec().name),
             "running connections that are no longer allowed end at once"};
   make_so(context, members);
-  note(context, members.front().spec(), "done");
   step.done();
 }
 
@@ -227,7 +218,6 @@ void change_peers(Context& context, const std::string& one, const std::string& o
   Step step{context.trace, fmt::format("{} '{}' and '{}'", what, members[0].spec().name, members[1].spec().name),
             "both must name each other, then both directions are allowed"};
   make_so(context, members);
-  for (const Member& each : members) note(context, each.spec(), "done");
   step.done();
 }
 

@@ -35,7 +35,7 @@ Container startable(const Context& context, const std::string& id)
   int status = 0;
   try {
     Trace& trace = context.trace;
-    Uplink uplink{channel, settings.calls};
+    Uplink uplink{channel, settings};
     settings.apply(trace, uplink);
     kernel::join_groups(trace, keepers.tasks());
     kernel::close_descriptors_except({context.root.dir(), context.root.run(), lock.fd(), channel.fd()});
