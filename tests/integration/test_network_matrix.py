@@ -16,20 +16,20 @@ INNER, OUTER = 80, 8080
 AT_ONCE = 0.7 * PATIENCE
 
 
+def networks_of(box, name):
+    return next(c for c in box.json("ps") if c["name"] == name)["networks"]
+
+
 class Container:
     def __init__(self, box, name):
-        self.box, self.name = box, name
-        self.read()
-
-    def read(self):
-        described = next(c for c in self.box.json("ps") if c["name"] == self.name)
-        self.pid = described["pid"]
-        self.networks = described["networks"]
-        self.space = Namespace.of_process(self.pid, self.name)
-        if self.networks:
-            self.address, self.address6 = self.networks[0]["address"].split("/")[0], self.networks[0]["address6"].split("/")[0]
-            self.gateway = self.address.rsplit(".", 2)[0] + ".0.1"
-            self.gateway6 = self.address6.rsplit("::", 1)[0] + "::1"
+        self.name = name
+        described = next(c for c in box.json("ps") if c["name"] == name)
+        self.space = Namespace.of_process(described["pid"], name)
+        network = described["networks"][0]
+        self.link = network["host_interface"]
+        self.address, self.address6 = network["address"], network["address6"]
+        self.gateway = self.address.rsplit(".", 2)[0] + ".0.1"
+        self.gateway6 = self.address6.rsplit("::", 1)[0] + "::1"
 
 
 class Street:
@@ -210,7 +210,7 @@ def test_granted_twice_is_granted_once(street):
 
 def test_everything_is_back_with_the_same_addresses_after_stop_and_start(street):
     grant_everything(street)
-    before = street.a.networks
+    before = networks_of(street.box, "a")
     street.forget(street.a)
     street.forget(street.b)
     street.box.ok("stop", "--keep", "a", "b", "-t", "1")
@@ -218,7 +218,7 @@ def test_everything_is_back_with_the_same_addresses_after_stop_and_start(street)
     street.box.ok("start", "a")
     street.box.ok("start", "b")
     street.look()
-    assert street.a.networks == before
+    assert networks_of(street.box, "a") == before
     assert_matrix(street, **EVERYTHING)
 
 
@@ -412,7 +412,7 @@ def test_no_way_into_the_hosts_loopback(street):
 
 def test_no_router_advertisement_is_taken(street):
     """Neither does a container take them from its link, nor the host from a container's."""
-    for space, link in ((street.a.space, "eth0"), (street.town.host, street.a.networks[0]["host_interface"])):
+    for space, link in ((street.a.space, "eth0"), (street.town.host, street.a.link)):
         accepts, forwards = (space.read(f"net/ipv6/conf/{link}/{name}") for name in ("accept_ra", "forwarding"))
         assert accepts == "0" or (accepts == "1" and forwards == "1"), (space.name, accepts, forwards)
 
