@@ -1,4 +1,5 @@
-"""A docker of our own, to be compared with: directories, socket and processes of its own, no bridge, no firewall rules."""
+"""A docker of our own, to be compared with: directories, socket and processes of its own; no bridge and no firewall rules
+unless it is asked for a network, which only a test in a network namespace of its own may do."""
 import io
 import os
 import shutil
@@ -17,14 +18,15 @@ def is_installed():
 class Dockerd:
     """Runs until close(). Needs root. The state lies below `directory`, which must not be on an overlay."""
 
-    def __init__(self, directory="/var/tmp"):
+    NO_NETWORK = ("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
+
+    def __init__(self, directory="/var/tmp", network=False):
         self.directory = tempfile.mkdtemp(prefix="dockerd-", dir=directory)
         self.socket = f"unix://{self.directory}/docker.sock"
         self.log = open(f"{self.directory}/log", "wb")
         self.process = subprocess.Popen(
             ["dockerd", "-H", self.socket, "--data-root", f"{self.directory}/data", "--exec-root",
-             f"{self.directory}/exec", "--pidfile", f"{self.directory}/pid", "--bridge=none", "--iptables=false",
-             "--ip-forward=false", "--ip-masq=false"],
+             f"{self.directory}/exec", "--pidfile", f"{self.directory}/pid", *(() if network else self.NO_NETWORK)],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True)
         try:
             wait_until(self.answers, 60, self.last_words)
