@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "net/link_writer.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -74,27 +75,46 @@ bool tracks_nothing(int error) { return error == ENOENT || error == EOPNOTSUPP |
 
 } // namespace
 
+bool is_meant(const ConnectionFilter& filter, Bytes attributes)
+{
+  const Bytes begun = attribute_in(attributes, CTA_TUPLE_ORIG);
+  const bool original = filter.side == ConnectionFilter::Side::original;
+  const Bytes tuple = original ? begun : attribute_in(attributes, CTA_TUPLE_REPLY);
+  const auto address = address_bytes(filter.address);
+  const Bytes source =
+      attribute_in(attribute_in(tuple, CTA_TUPLE_IP), address.size() == 4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC);
+  if (!std::equal(address.begin(), address.end(), source.begin(), source.end())) return false;
+  const Bytes protocol = attribute_in(tuple, CTA_TUPLE_PROTO), asked = attribute_in(begun, CTA_TUPLE_PROTO);
+  const auto port = [](Bytes from, uint16_t type) { return ntohs(structure_from<uint16_t>(attribute_in(from, type))); };
+  if (filter.protocol != 0 && structure_from<uint8_t>(attribute_in(protocol, CTA_PROTO_NUM)) != filter.protocol)
+    return false;
+  if (filter.port != 0 && port(protocol, CTA_PROTO_SRC_PORT) != filter.port) return false;
+  return filter.asked == 0 || port(asked, CTA_PROTO_DST_PORT) == filter.asked;
+}
+
 void forget_one_by_one(Trace& trace, Netlink& netfilter, const ConnectionFilter& filter)
 {
   struct Connection {
     std::vector<std::byte> tuple, id;
   };
   std::vector<Connection> found;
-  Message request = filtered(IPCTNL_MSG_CT_GET, NLM_F_DUMP, filter);
+  const bool is_ipv4 = address_bytes(filter.address).size() == 4;
+  const nfgenmsg family{
+      .nfgen_family = static_cast<__u8>(is_ipv4 ? AF_INET : AF_INET6), .version = NFNETLINK_V0, .res_id = 0};
+  Message request{conntrack_type(IPCTNL_MSG_CT_GET), NLM_F_DUMP};
+  request.fixed(family);
   netfilter.dump(
       "read the connections of " + filter.address, request, [&] { found.clear(); },
       [&](uint16_t type, Bytes payload) {
         if (type != conntrack_type(IPCTNL_MSG_CT_NEW) || payload.size() < sizeof(nfgenmsg)) return;
         const Bytes attributes = payload.subspan(sizeof(nfgenmsg));
         const Bytes tuple = attribute_in(attributes, CTA_TUPLE_ORIG), id = attribute_in(attributes, CTA_ID);
-        if (!tuple.empty()) found.push_back({{tuple.begin(), tuple.end()}, {id.begin(), id.end()}});
+        if (!tuple.empty() && is_meant(filter, attributes))
+          found.push_back({{tuple.begin(), tuple.end()}, {id.begin(), id.end()}});
       });
-  const bool is_ipv4 = address_bytes(filter.address).size() == 4;
   for (const Connection& connection : found) {
-    const nfgenmsg header{
-        .nfgen_family = static_cast<__u8>(is_ipv4 ? AF_INET : AF_INET6), .version = NFNETLINK_V0, .res_id = 0};
     Message message{conntrack_type(IPCTNL_MSG_CT_DELETE), NLM_F_ACK};
-    message.fixed(header).bytes(CTA_TUPLE_ORIG | NLA_F_NESTED, connection.tuple);
+    message.fixed(family).bytes(CTA_TUPLE_ORIG | NLA_F_NESTED, connection.tuple);
     if (!connection.id.empty()) message.bytes(CTA_ID, connection.id);
     const int error = netfilter.try_change(trace, "conntrack", [&] { return told_of(filter); }, {&message, 1});
     if (error != 0 && error != ENOENT) throw Error{told_of(filter).what, error};
@@ -104,6 +124,14 @@ void forget_one_by_one(Trace& trace, Netlink& netfilter, const ConnectionFilter&
 void forget_connections(Trace& trace, Netlink& netfilter, const ConnectionFilter& filter)
 {
   if (filter.address.empty()) return;
+  if (address_bytes(filter.address).size() != 4) {
+    try {
+      forget_one_by_one(trace, netfilter, filter);
+    } catch (const Error& error) {
+      if (!tracks_nothing(error.number())) throw;
+    }
+    return;
+  }
   Message message = filtered(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, filter);
   const int error = netfilter.try_change(trace, "conntrack", [&] { return told_of(filter); }, {&message, 1});
   if (error == EINVAL)

@@ -22,7 +22,12 @@ struct ConnectionFilter {
 
 // Forgets them; a kernel that tracks none has none. Throws Error.
 void forget_connections(Trace& trace, Netlink& netfilter, const ConnectionFilter& filter);
-// The same for kernels before 6.8, which do not delete by a filter: read, then delete each.
+// The same without the kernel's filter: read all, choose here, delete each. Kernels before 6.8 do not delete by a
+// filter, and the filter for IPv6 addresses takes exactly the others (ctnetlink_filter_match_tuple() has the comparison
+// the wrong way round, seen with 6.18).
 void forget_one_by_one(Trace& trace, Netlink& netfilter, const ConnectionFilter& filter);
+
+// Whether a connection, the attributes of an IPCTNL_MSG_CT_NEW, is meant. Pure.
+bool is_meant(const ConnectionFilter& filter, Bytes attributes);
 
 } // namespace conductor::net

@@ -47,25 +47,6 @@ unsigned foreign_nat_chains(Netlink& nft)
   return count;
 }
 
-// Links by index whose own IPv4 forwarding is on (RTM_GETNETCONF, one dump).
-std::vector<int> links_forwarding(Netlink& route)
-{
-  std::vector<int> found;
-  netconfmsg header{};
-  header.ncm_family = AF_INET;
-  Message request{RTM_GETNETCONF, NLM_F_DUMP};
-  request.fixed(header);
-  route.dump(
-      "read which links forward", request, [&] { found.clear(); },
-      [&](uint16_t type, Bytes payload) {
-        if (type != RTM_NEWNETCONF || payload.size() < sizeof(netconfmsg)) return;
-        const Bytes attributes = payload.subspan((sizeof(netconfmsg) + 3) & ~size_t{3});
-        const int link = structure_from<int>(attribute_in(attributes, NETCONFA_IFINDEX));
-        if (link > 0 && structure_from<int>(attribute_in(attributes, NETCONFA_FORWARDING)) != 0) found.push_back(link);
-      });
-  return found;
-}
-
 bool among(const std::vector<int>& all, int one) { return std::find(all.begin(), all.end(), one) != all.end(); }
 
 bool is_loopback(const Link& link) { return (link.flags & IFF_LOOPBACK) != 0; }
@@ -128,10 +109,34 @@ std::string place_of(const SwitchedOn& switched)
 
 } // namespace
 
+std::vector<int> links_forwarding(Netlink& route)
+{
+  std::vector<int> found;
+  netconfmsg header{};
+  header.ncm_family = AF_INET;
+  Message request{RTM_GETNETCONF, NLM_F_DUMP};
+  request.fixed(header);
+  route.dump(
+      "read which links forward", request, [&] { found.clear(); },
+      [&](uint16_t type, Bytes payload) {
+        if (type != RTM_NEWNETCONF || payload.size() < sizeof(netconfmsg)) return;
+        const Bytes attributes = payload.subspan((sizeof(netconfmsg) + 3) & ~size_t{3});
+        const int link = structure_from<int>(attribute_in(attributes, NETCONFA_IFINDEX));
+        if (link > 0 && structure_from<int>(attribute_in(attributes, NETCONFA_FORWARDING)) != 0) found.push_back(link);
+      });
+  return found;
+}
+
 Forwarding6 forwarding6()
 {
   if (is_on(setting6("all", "forwarding"))) return Forwarding6::by_itself;
   return kernel::exists(AT_FDCWD, setting6("all", "force_forwarding")) ? Forwarding6::by_link : Forwarding6::none;
+}
+
+bool forwarding_is_on(bool ipv6)
+{
+  if (!is_on(ip_forward)) return false;
+  return !ipv6 || forwarding6() != Forwarding6::by_link || is_on(setting6("default", "force_forwarding"));
 }
 
 SwitchedOn switch_on(Trace& trace, Netlink& route, Netlink& nft, bool ipv6)
@@ -161,6 +166,9 @@ SwitchedOn switch_on(Trace& trace, Netlink& route, Netlink& nft, bool ipv6)
     switched.ipv6 = switched.ipv6 || closes6;
     // Closed first: not for a moment is this host a router for others.
     write_others(trace, switched);
+    for (const Link& link : links)
+      if (link.group == link_group && link_index(link.name) != 0 && !switched_on_by_mark(link.alias).any())
+        append_mark(trace, route, link_index(link.name), link.alias, forwarding_mark(switched));
   }
   if (needs4) switch_on_ipv4(trace, route, links, forwarding);
   if (by_link) force_ipv6(trace, links, {}, true);

@@ -32,6 +32,11 @@ void switch_off(Trace& trace, Netlink& route, Netlink& nft);
 // Somebody else relies on forwarding that conductor switched on: opens chain `others` and tells it. True when it did.
 bool yield_to_others(Trace& trace, Netlink& nft);
 
+// IPv4 is forwarded, and IPv6 where it is asked for and can be.
+bool forwarding_is_on(bool ipv6);
+// Indexes of the links whose own flag lets IPv4 through. Throws Error.
+std::vector<int> links_forwarding(Netlink& route);
+
 // The settings that differ from what they were, in words for doctor. Reads only.
 std::vector<NetworkRemark> forwarding_remarks(Netlink& nft);
 

@@ -122,6 +122,11 @@ void put_sysctls(Message& message, std::span<const Sysctl> sysctls, bool ipv6)
   });
 }
 
+std::string with_memory(const std::string& mark, const std::string& memory)
+{
+  return mark.substr(0, most_alias - memory.size()) + memory;
+}
+
 int index_of(Netlink& netlink, const std::string& name)
 {
   const auto link = find_link(netlink, name);
@@ -203,7 +208,7 @@ void set_up_host_end(Trace& trace, Netlink& host, const LinkPlan& plan)
   const std::string name = link_name(plan.index);
   const int link = index_of(host, name);
   const std::string alias =
-      fmt::format("conductor {} {} {}", plan.root_id, plan.container_id, plan.name).substr(0, most_alias);
+      with_memory(fmt::format("conductor {} {} {}", plan.root_id, plan.container_id, plan.name), plan.memory);
   const Subnet& subnet = plan.subnet;
   const bool ipv6 = !subnet.ipv6.empty();
 
@@ -329,9 +334,11 @@ void forbid_forwarding(Trace& trace, Netlink& host, LinkIndex index)
   if (error != 0 && error != ENODEV) throw Error{describe().what, error};
 }
 
-void mark_gone(Trace& trace, Netlink& host, LinkIndex index, std::string_view container_id)
+namespace {
+
+void write_mark(Trace& trace, Netlink& host, LinkIndex index, const std::string& alias)
 {
-  const std::string name = link_name(index), alias = fmt::format("conductor gone {}", container_id);
+  const std::string name = link_name(index);
   Message message = set_link(name);
   message.bytes(IFLA_IFALIAS, std::as_bytes(std::span{alias}));
   const auto describe = [&] {
@@ -340,6 +347,18 @@ void mark_gone(Trace& trace, Netlink& host, LinkIndex index, std::string_view co
   };
   const int error = host.try_change(trace, "RTM_SETLINK", describe, {&message, 1});
   if (error != 0 && error != ENODEV) throw Error{describe().what, error};
+}
+
+} // namespace
+
+void append_mark(Trace& trace, Netlink& host, LinkIndex index, const std::string& alias, const std::string& memory)
+{
+  write_mark(trace, host, index, with_memory(alias, memory));
+}
+
+void mark_gone(Trace& trace, Netlink& host, LinkIndex index, std::string_view container_id)
+{
+  write_mark(trace, host, index, fmt::format("conductor gone {}", container_id));
 }
 
 void remove_link(Trace& trace, Netlink& host, LinkIndex index)

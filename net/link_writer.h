@@ -31,6 +31,7 @@ struct LinkPlan {
   std::string root_id, container_id, name;
   Subnet subnet;
   bool host_has_ipv6 = false; // the kernel, whatever the links have
+  std::string memory;         // stands at the end of the mark (net/table.h)
 };
 
 // Makes the pair, both ends down. Throws Error, EEXIST when the name is taken.
@@ -45,9 +46,12 @@ struct Reach {
   bool forwards = false; // IPv4 by its own flag; IPv6 too where the kernel knows one for a link (force_forwarding)
   bool localnet = false; // 127.0.0.1:OUTER of the host leads to it (route_localnet)
 };
+// A link that is gone is none.
 void set_reach(Trace& trace, Netlink& host, LinkIndex index, Reach reach);
 // Only IPv4's flag, which the kernel sets on all links with net.ipv4.ip_forward. A link that is gone is none.
 void forbid_forwarding(Trace& trace, Netlink& host, LinkIndex index);
+// Appends to the mark of a link. Gone already is success.
+void append_mark(Trace& trace, Netlink& host, LinkIndex index, const std::string& alias, const std::string& memory);
 // ifalias "conductor gone <container-id>": whoever counts our links passes it over. Gone already is success.
 void mark_gone(Trace& trace, Netlink& host, LinkIndex index, std::string_view container_id);
 // RTM_DELLINK, both ends; some 20 ms. Gone already is success.

@@ -6,6 +6,7 @@
 #include "net/inside.h"
 #include "net/link_reader.h"
 #include "net/link_writer.h"
+#include "net/listeners.h"
 #include "net/netlink.h"
 #include "net/nft.h"
 #include "net/reconcile.h"
@@ -71,8 +72,8 @@ public:
     return all;
   }
 
-  std::vector<Refusal> refusals() override { return {}; }
-  std::vector<Passage> passages() override { return {}; }
+  std::vector<Refusal> refusals() override { return net::refusals(); }
+  std::vector<Passage> passages() override { return net::passages(); }
 
   std::optional<Subnet> subnet() override
   {
@@ -80,8 +81,8 @@ public:
     return net::subnet_in_use(nft);
   }
 
-  NetworkState state() override { return {}; }
-  std::optional<PortListener> listener(const PublishedPort&) override { return std::nullopt; }
+  NetworkState state() override { return net::state(trace_); }
+  std::optional<PortListener> listener(const PublishedPort& port) override { return net::find_listener(port); }
 
   Subnet attach(std::string_view root_id, const WantedLink& wanted, int namespace_fd, std::string_view pool) override
   {
@@ -92,7 +93,16 @@ public:
   {
     net::detach(trace_, root_id, container_id, index, end);
   }
-  std::vector<std::string> repair(std::string_view, const std::vector<WantedLink>&) override { return {}; }
+  std::vector<std::string> repair(std::string_view root_id, const std::vector<WantedLink>& all) override
+  {
+    // Nobody has changed a rule since all was well: one question.
+    net::Netlink nft{NETLINK_NETFILTER};
+    const uint32_t generation = net::read_generation(nft);
+    if (generation == well_at_) return {};
+    std::vector<std::string> mended = net::repair(trace_, root_id, all);
+    well_at_ = mended.empty() ? generation : 0;
+    return mended;
+  }
 
 private:
   // Kept, since a console asks twice a second.
@@ -137,6 +147,7 @@ private:
   Trace& trace_;
   std::optional<net::Netlink> host_;
   std::map<int, Owner> names_;
+  uint32_t well_at_ = 0; // generation of nftables at which repair() found nothing to do; 0: none
 };
 
 } // namespace

@@ -13,8 +13,10 @@
 namespace conductor::net {
 namespace {
 
-constexpr std::array<const char*, 7> permission_sets{"internet",   "routed",       "peers",        "published",
-                                                     "published6", "published_at", "published_at6"};
+constexpr std::array<const char*, 7> permission_sets{"internet",     "peers",         "published", "published6",
+                                                     "published_at", "published_at6", "routed"};
+
+bool is_of_links(const Permission& each) { return !each.set.starts_with("published"); }
 
 constexpr size_t ipv4_size = 4, ipv6_size = 16;
 
@@ -118,7 +120,6 @@ std::vector<Permission> permissions_of(std::string_view root_id, const WantedLin
   std::vector<Permission> all;
   const std::string own = link_name(wanted.index);
   const std::string comment = fmt::format("{} {} {} {}", our_mark, root_id, wanted.container_id, wanted.name);
-  if (is_routed(wanted)) all.push_back({"routed", {.key = link_value(own), .comment = comment}});
   if (wanted.internet) all.push_back({"internet", {.key = link_value(own), .comment = comment}});
   for (const LinkPeer& peer : wanted.peers) {
     if (peer.index == wanted.index) continue;
@@ -148,10 +149,11 @@ std::vector<Permission> permissions_on(LinkIndex index, const std::vector<Permis
   const auto ipv4 = address_bytes(subnet.address(index)), ipv6 = address_bytes(subnet.address6(index));
   std::vector<Permission> found;
   for (const Permission& each : all) {
-    const bool of_links = each.set == "internet" || each.set == "routed" || each.set == "peers";
     const Value& key = each.element.key;
-    const bool is_its = of_links ? link_in(key, 0) == own || link_in(key, 1) == own
-                                 : begins_with(each.element.data, ipv4) || begins_with(each.element.data, ipv6);
+    if (each.set == "routed") continue; // follows from the others
+    const bool is_its = is_of_links(each)
+                            ? link_in(key, 0) == own || link_in(key, 1) == own
+                            : begins_with(each.element.data, ipv4) || begins_with(each.element.data, ipv6);
     if (is_its) found.push_back(each);
   }
   return found;
@@ -180,6 +182,49 @@ void refuse_taken(const Difference& difference, const std::vector<Permission>& a
                             name_in(taken->element.comment)),
                 EADDRINUSE};
   }
+}
+
+Needs needs_of(LinkIndex index, const std::vector<Permission>& all, const Subnet& subnet)
+{
+  Needs needs;
+  for (const Permission& each : permissions_on(index, all, subnet)) {
+    needs.forwards = true;
+    needs.localnet = needs.localnet || !is_of_links(each);
+  }
+  return needs;
+}
+
+std::vector<LinkIndex> links_in(const Difference& difference, LinkIndex index)
+{
+  std::vector<LinkIndex> links{index};
+  for (const auto* half : {&difference.missing, &difference.extra})
+    for (const Permission& each : *half)
+      for (const size_t part : {0U, 1U}) {
+        const LinkIndex link = is_of_links(each) ? link_index(link_in(each.element.key, part)) : LinkIndex{0};
+        if (link != 0 && std::find(links.begin(), links.end(), link) == links.end()) links.push_back(link);
+      }
+  return links;
+}
+
+void add_routed(Difference& difference, const std::vector<Permission>& all, const std::vector<LinkIndex>& links,
+                const Subnet& subnet)
+{
+  const std::vector<Permission> later = after(all, difference);
+  for (const LinkIndex link : links) {
+    const Permission element{"routed", {.key = link_value(link_name(link)), .comment = std::string{our_mark}}};
+    const bool needed = needs_of(link, later, subnet).forwards, there = holds(all, element);
+    if (needed && !there) difference.missing.push_back(element);
+    if (!needed && there) difference.extra.push_back(element);
+  }
+}
+
+std::vector<Permission> after(const std::vector<Permission>& all, const Difference& difference)
+{
+  std::vector<Permission> later;
+  for (const Permission& each : all)
+    if (!holds(difference.extra, each)) later.push_back(each);
+  later.insert(later.end(), difference.missing.begin(), difference.missing.end());
+  return later;
 }
 
 void apply(Trace& trace, Netlink& nft, const Difference& difference, const std::string& what)

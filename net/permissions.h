@@ -38,6 +38,20 @@ Difference difference(const std::vector<Permission>& now, const std::vector<Perm
 // Throws Error where something in `missing` is another container's already: a published port.
 void refuse_taken(const Difference& difference, const std::vector<Permission>& all);
 
+// What a link needs of the kernel for the permissions in `all`.
+struct Needs {
+  bool forwards = false; // anything at all
+  bool localnet = false; // a published port
+};
+Needs needs_of(LinkIndex index, const std::vector<Permission>& all, const Subnet& subnet);
+// The links whose permissions differ: `index` and the other ends of its pairs.
+std::vector<LinkIndex> links_in(const Difference& difference, LinkIndex index);
+// Brings the set `routed`, which follows from all others, in line for these links. `all`: what was read before.
+void add_routed(Difference& difference, const std::vector<Permission>& all, const std::vector<LinkIndex>& links,
+                const Subnet& subnet);
+// `all` as it will be.
+std::vector<Permission> after(const std::vector<Permission>& all, const Difference& difference);
+
 // One transaction. Throws Error.
 void apply(Trace& trace, Netlink& nft, const Difference& difference, const std::string& what);
 

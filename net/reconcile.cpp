@@ -8,16 +8,19 @@
 #include "net/inside.h"
 #include "net/link_reader.h"
 #include "net/link_writer.h"
+#include "net/obstacles.h"
 #include "net/permissions.h"
 #include "net/subnet.h"
 #include "net/table.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <linux/netlink.h>
+#include <net/if.h>
 #include <netinet/in.h>
 
 namespace conductor::net {
@@ -54,6 +57,14 @@ std::optional<Subnet> subnet_of_links(Netlink& route)
   return subnet && subnet->ipv4 != 0 ? subnet : std::nullopt;
 }
 
+// What was switched on, when the table went without us.
+SwitchedOn remembered_by_links(Netlink& route)
+{
+  for (const Link& link : read_links(route, Counters::without))
+    if (const SwitchedOn switched = switched_on_by_mark(link.alias); is_ours(link) && switched.any()) return switched;
+  return {};
+}
+
 Subnet ensure_table(Trace& trace, Sockets& sockets, std::string_view pool)
 {
   const auto comment = read_table_comment(sockets.nft);
@@ -69,7 +80,7 @@ Subnet ensure_table(Trace& trace, Sockets& sockets, std::string_view pool)
   if (!subnet)
     subnet = choose_subnet(read_prefixes(sockets.route), machine_id(), pool,
                            host_has_ipv6() && forwarding6() != Forwarding6::none);
-  install_table(trace, *subnet, comment ? switched_on(sockets.nft) : SwitchedOn{},
+  install_table(trace, *subnet, comment ? switched_on(sockets.nft) : remembered_by_links(sockets.route),
                 comment ? OldTable::there : OldTable::none);
   return *subnet;
 }
@@ -80,6 +91,7 @@ void tear_down_if_last(Trace& trace, Sockets& sockets, LinkIndex leaving)
   for (const Link& link : read_links(sockets.route, Counters::without))
     if (is_ours(link) && !is_gone(link) && link_index(link.name) != leaving) return;
   if (!read_table_comment(sockets.nft)) return;
+  withdraw_cures(trace, sockets.nft);
   switch_off(trace, sockets.route, sockets.nft);
   delete_table(trace, sockets.nft);
 }
@@ -108,9 +120,30 @@ void claim_link(Trace& trace, Netlink& route, const LinkPlan& plan, int namespac
   }
 }
 
-Reach reach_of(const WantedLink& wanted)
+enum class Of : char { those_that_may, those_that_may_not };
+
+// Flags of the links, as their permissions in `all` need them.
+void set_reaches(Trace& trace, Netlink& route, Of which, const std::vector<LinkIndex>& links,
+                 const std::vector<Permission>& all, const Subnet& subnet)
 {
-  return {.forwards = is_routed(wanted), .localnet = !wanted.published.empty()};
+  for (const LinkIndex link : links) {
+    const Needs needs = needs_of(link, all, subnet);
+    if (needs.forwards == (which == Of::those_that_may))
+      set_reach(trace, route, link, {needs.forwards, needs.localnet});
+  }
+}
+
+// From `all` to what `difference` makes of it. Flags that are needed come before, those that are not go after.
+void grant_and_withdraw(Trace& trace, Sockets& sockets, const std::vector<Permission>& all, Difference difference,
+                        LinkIndex index, const Subnet& subnet, const std::string& what)
+{
+  const std::vector<LinkIndex> links = links_in(difference, index);
+  add_routed(difference, all, links, subnet);
+  if (difference.empty()) return;
+  const std::vector<Permission> later = after(all, difference);
+  set_reaches(trace, sockets.route, Of::those_that_may, links, later, subnet);
+  apply(trace, sockets.nft, difference, what);
+  set_reaches(trace, sockets.route, Of::those_that_may_not, links, later, subnet);
 }
 
 // What the host must do for this container, beyond the rules. Peers need nothing: forwarding is a matter of their
@@ -119,6 +152,7 @@ void open_ways(Trace& trace, Sockets& sockets, const WantedLink& wanted, const S
 {
   if (wanted.internet || !wanted.published.empty()) switch_on(trace, sockets.route, sockets.nft, !subnet.ipv6.empty());
   yield_to_others(trace, sockets.nft);
+  cure_obstacles(trace, sockets.nft);
 }
 
 void forget_all_connections(Trace& trace, Netlink& nft, LinkIndex index, const Subnet& subnet)
@@ -168,6 +202,7 @@ Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, 
                 .name = wanted.name,
                 .host_has_ipv6 = kernel_has_ipv6()};
   plan.subnet = ensure_table(trace, sockets, pool);
+  plan.memory = forwarding_mark(switched_on(sockets.nft));
   const Subnet& subnet = plan.subnet;
   undo.push("remove the table inet conductor if nobody else uses it",
             [&] { tear_down_if_last(trace, sockets, wanted.index); });
@@ -186,11 +221,9 @@ Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, 
   const Difference missing = difference(left, permissions_of(root_id, wanted, subnet));
   refuse_taken(missing, all);
   if (!left.empty()) forget_all_connections(trace, sockets.nft, wanted.index, subnet);
-  if (is_routed(wanted)) {
-    open_ways(trace, sockets, wanted, subnet);
-    set_reach(trace, sockets.route, wanted.index, reach_of(wanted));
-  }
-  apply(trace, sockets.nft, missing, "write the permissions of '" + wanted.name + "'");
+  if (is_routed(wanted)) open_ways(trace, sockets, wanted, subnet);
+  grant_and_withdraw(trace, sockets, all, missing, wanted.index, subnet,
+                     "write the permissions of '" + wanted.name + "'");
   undo.commit();
   return subnet;
 }
@@ -205,11 +238,9 @@ void change(Trace& trace, std::string_view root_id, const WantedLink& wanted)
       difference(permissions_on(wanted.index, all, subnet), permissions_of(root_id, wanted, subnet));
   refuse_taken(changes, all);
   if (is_routed(wanted)) open_ways(trace, sockets, wanted, subnet);
-  const Reach reach = reach_of(wanted);
-  if (!changes.missing.empty()) set_reach(trace, sockets.route, wanted.index, reach);
-  apply(trace, sockets.nft, changes, "change the permissions of '" + wanted.name + "'");
+  grant_and_withdraw(trace, sockets, all, changes, wanted.index, subnet,
+                     "change the permissions of '" + wanted.name + "'");
   forget_withdrawn(trace, sockets.nft, changes, wanted.index, subnet);
-  if (changes.missing.empty() && !changes.extra.empty()) set_reach(trace, sockets.route, wanted.index, reach);
 }
 
 void detach(Trace& trace, std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end)
@@ -226,8 +257,9 @@ void detach(Trace& trace, std::string_view root_id, std::string_view container_i
 
   auto subnet = subnet_in_use(sockets.nft);
   if (subnet) {
-    const Difference all = difference(permissions_on(index, read_permissions(sockets.nft), *subnet), {});
-    apply(trace, sockets.nft, all, "take the permissions of " + link_name(index) + " away");
+    const std::vector<Permission> all = read_permissions(sockets.nft);
+    grant_and_withdraw(trace, sockets, all, difference(permissions_on(index, all, *subnet), {}), index, *subnet,
+                       "take the permissions of " + link_name(index) + " away");
   } else {
     subnet = subnet_of_links(sockets.route);
   }
@@ -235,6 +267,193 @@ void detach(Trace& trace, std::string_view root_id, std::string_view container_i
   if (link && end == LinkEnd::now) remove_link(trace, sockets.route, index);
   if (link && end == LinkEnd::with_its_namespace) mark_gone(trace, sockets.route, index, container_id);
   tear_down_if_last(trace, sockets, index);
+}
+
+// ---- repair
+
+namespace {
+
+// Elements of this root on links that are not there: a container was killed together with whoever watched it.
+bool is_left_over(const Permission& permission, const std::vector<LinkIndex>& live, std::string_view root_id,
+                  const Subnet& subnet)
+{
+  if (permission.element.comment.find(root_id) == std::string::npos) return false;
+  return std::none_of(live.begin(), live.end(),
+                      [&](LinkIndex index) { return !permissions_on(index, {permission}, subnet).empty(); });
+}
+
+std::string mend_permissions(Trace& trace, Sockets& sockets, std::string_view root_id,
+                             const std::vector<WantedLink>& all, const std::vector<LinkIndex>& live,
+                             const Subnet& subnet)
+{
+  const std::vector<Permission> there = read_permissions(sockets.nft);
+  std::vector<Permission> now, wanted;
+  for (const WantedLink& each : all) {
+    for (Permission& permission : permissions_on(each.index, there, subnet)) now.push_back(std::move(permission));
+    for (Permission& permission : permissions_of(root_id, each, subnet)) wanted.push_back(std::move(permission));
+  }
+  for (const Permission& each : there)
+    if (is_left_over(each, live, root_id, subnet)) now.push_back(each);
+  // A pair of peers belongs to both of them, and was met twice.
+  Difference changes = difference(now, wanted), once;
+  once.missing = std::move(changes.missing);
+  once.extra = difference({}, changes.extra).missing;
+  refuse_taken(once, there);
+  std::vector<LinkIndex> links = live;
+  for (const Permission& each : there)
+    if (const LinkIndex link = link_index(link_in(each.element.key, 0));
+        each.set == "routed" && std::find(links.begin(), links.end(), link) == links.end())
+      links.push_back(link);
+  add_routed(once, there, links, subnet);
+  if (once.empty()) return {};
+  apply(trace, sockets.nft, once, "mend the permissions of containers");
+  return fmt::format("permissions of containers: {} were missing, {} should not have been there", once.missing.size(),
+                     once.extra.size());
+}
+
+} // namespace
+
+std::vector<std::string> repair(Trace& trace, std::string_view root_id, const std::vector<WantedLink>& all)
+{
+  const HostLock lock{trace};
+  Sockets sockets;
+  std::vector<std::string> mended;
+  const auto comment = read_table_comment(sockets.nft);
+  if (!comment && all.empty()) return mended;
+
+  const std::vector<Link> links = read_links(sockets.route, Counters::without);
+  std::vector<LinkIndex> live;
+  for (const Link& link : links)
+    if (is_ours(link) && !is_gone(link)) live.push_back(link_index(link.name));
+  if (live.empty()) {
+    if (!comment) return mended;
+    tear_down_if_last(trace, sockets, 0);
+    mended.emplace_back("the table inet conductor of nftables served nobody any more");
+    return mended;
+  }
+  // Those whose link is there; nobody but a start can make another one.
+  std::vector<WantedLink> running;
+  for (const WantedLink& each : all)
+    if (std::find(live.begin(), live.end(), each.index) != live.end()) running.push_back(each);
+
+  if (!comment)
+    mended.emplace_back("the table inet conductor of nftables was gone");
+  else if (!table_is_current(sockets.nft))
+    mended.emplace_back("the rules of the table inet conductor were of an older version");
+  const Subnet subnet = ensure_table(trace, sockets, {});
+  if (mended.empty() && !rules_are_whole(sockets.nft)) {
+    install_table(trace, subnet, switched_on(sockets.nft), OldTable::there);
+    mended.emplace_back("rules of the table inet conductor were missing or too many");
+  }
+
+  bool needs_host = false;
+  for (const WantedLink& each : running) needs_host = needs_host || each.internet || !each.published.empty();
+  if (needs_host && !forwarding_is_on(!subnet.ipv6.empty())) {
+    switch_on(trace, sockets.route, sockets.nft, !subnet.ipv6.empty());
+    mended.emplace_back("forwarding was switched off");
+  }
+  yield_to_others(trace, sockets.nft);
+  const bool needs_ways = std::any_of(running.begin(), running.end(), is_routed);
+  if (needs_ways && cure_obstacles(trace, sockets.nft))
+    mended.emplace_back("the rules that let containers' links pass another firewall were missing");
+
+  if (const std::string done = mend_permissions(trace, sockets, root_id, running, live, subnet); !done.empty())
+    mended.push_back(done);
+  const std::vector<int> forwarding = links_forwarding(sockets.route);
+  for (const WantedLink& each : running) {
+    const auto link =
+        std::find_if(links.begin(), links.end(), [&](const Link& one) { return one.name == link_name(each.index); });
+    const bool now = std::find(forwarding.begin(), forwarding.end(), link->index) != forwarding.end();
+    if (now == is_routed(each)) continue;
+    set_reach(trace, sockets.route, each.index, {is_routed(each), !each.published.empty()});
+    mended.push_back(fmt::format("forwarding of {} was {}", link->name, now ? "on" : "off"));
+  }
+  return mended;
+}
+
+// ---- looking
+
+NetworkState state(Trace& trace)
+{
+  Sockets sockets;
+  NetworkState state;
+  state.subnet = subnet_in_use(sockets.nft);
+  const bool ipv6 = state.subnet ? !state.subnet->ipv6.empty() : host_has_ipv6();
+  state.ipv6_internet = ipv6 && forwarding6() != Forwarding6::none;
+  if (host_has_ipv6() && forwarding6() == Forwarding6::none)
+    state.remarks.push_back(
+        {.kind = NetworkRemark::Kind::obstacle,
+         .cured = false,
+         .place = "net.ipv6.conf.all.forwarding",
+         .sentence =
+             "this kernel forwards IPv6 for all links or for none (before Linux 6.17), and it is off: containers "
+             "have IPv4 only",
+         .hint =
+             "sysctl net.ipv6.conf.all.forwarding=1 (router advertisements are ignored then), and start them anew"});
+  if (!state.subnet) return state;
+  for (NetworkRemark& remark : forwarding_remarks(sockets.nft)) state.remarks.push_back(std::move(remark));
+  for (NetworkRemark& remark : obstacle_remarks(trace, sockets.nft)) state.remarks.push_back(std::move(remark));
+
+  std::vector<int> ours;
+  for (const Link& link : read_links(sockets.route, Counters::without))
+    if (is_ours(link)) ours.push_back(link.index);
+  const std::vector<Prefix> used = prefixes_of(*state.subnet);
+  for (const Prefix& each : read_prefixes(sockets.route)) {
+    if (std::find(ours.begin(), ours.end(), each.link) != ours.end()) continue;
+    const std::string text = each.text(), address = text.substr(0, text.find('/'));
+    if (address == state.subnet->host() || address == state.subnet->host6()) continue;
+    if (std::none_of(used.begin(), used.end(), [&](const Prefix& mine) { return overlap(mine, each); })) continue;
+    state.remarks.push_back({.kind = NetworkRemark::Kind::clash,
+                             .cured = false,
+                             .place = "route or rule " + text,
+                             .sentence = "lies in the addresses of containers: where both are in use, containers win",
+                             .hint = "stop all containers with a network; the next one gets another subnet"});
+  }
+  return state;
+}
+
+namespace {
+
+// Of a set that may not be there, like its table.
+std::vector<Element> elements_or_none(Netlink& nft, std::string_view set)
+{
+  try {
+    return read_elements(nft, set);
+  } catch (const Error& error) {
+    if (error.number() != ENOENT) throw;
+    return {};
+  }
+}
+
+} // namespace
+
+std::vector<Refusal> refusals()
+{
+  Netlink nft{NETLINK_NETFILTER};
+  std::vector<Refusal> all;
+  for (const Element& each : elements_or_none(nft, "blocked"))
+    all.push_back({.from = link_in(each.key, 0), .to = link_in(each.key, 1), .packets = each.packets});
+  // Before the routing nft knows the other link by its number only.
+  for (const Element& each : elements_or_none(nft, "blocked_early")) {
+    const Bytes key{each.key.bytes};
+    std::array<char, IFNAMSIZ> name{};
+    if (key.size() > IFNAMSIZ) ::if_indextoname(structure_from<unsigned>(key.subspan(IFNAMSIZ)), name.data());
+    all.push_back({.from = link_in(each.key, 0), .to = name.data(), .packets = each.packets});
+  }
+  return all;
+}
+
+std::vector<Passage> passages()
+{
+  Netlink nft{NETLINK_NETFILTER};
+  std::vector<Passage> all;
+  for (const char* set : {"internet", "peers"})
+    for (const Element& each : elements_or_none(nft, set))
+      all.push_back({.from = link_index(link_in(each.key, 0)),
+                     .to = link_index(link_in(each.key, 1)),
+                     .bytes = each.bytes,
+                     .packets = each.packets});
+  return all;
 }
 
 } // namespace conductor::net

@@ -19,6 +19,10 @@ Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, 
               std::string_view pool);
 void change(Trace& trace, std::string_view root_id, const WantedLink& wanted);
 void detach(Trace& trace, std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end);
+std::vector<std::string> repair(Trace& trace, std::string_view root_id, const std::vector<WantedLink>& all);
+NetworkState state(Trace& trace);
+std::vector<Refusal> refusals();
+std::vector<Passage> passages();
 
 // The subnet by the comment of our table, none without a table. Throws Error.
 std::optional<Subnet> subnet_in_use(Netlink& nft);

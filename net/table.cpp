@@ -21,9 +21,8 @@ constexpr std::string_view version_prefix = "version_";
 // $group: the group of our links. Why each rule is as it is:
 //  guard        a container's packets carry its own address (its link is the way back to it), never reach 127.0.0.0/8
 //               of the host (route_localnet is on where ports are published), and route nothing: no router
-//               advertisement and no redirect is taken. IPv6 neighbour discovery has no address yet. From a link
-//               without any permission the kernel forwards nothing, and drops without a word what should go on: so
-//               that is refused here, before routing.
+//               advertisement and no redirect is taken. IPv6 neighbour discovery has no address yet. A link without any
+//               permission is refused here, since the kernel forwards nothing from it and would only be silent.
 //  prerouting   ports published by anybody are for those that may leave the host; others find them closed.
 //  output       the host itself. ::1 cannot be translated (the reply dies in ip6_route_input), so it is left alone and
 //               refused at once.
@@ -31,9 +30,8 @@ constexpr std::string_view version_prefix = "version_";
 //               are tied to direction and group, or a container would leave through a port that somebody else
 //               published. Refusals are TCP resets, since ICMP errors are limited in number.
 //  others       what is not ours passes, unless conductor switched forwarding on.
-//  postrouting  the uplink is whatever the packet leaves by. What a container gets from a published port of another,
-//  and
-//               from 127.0.0.1, comes from the host's end of its link.
+//  postrouting  the uplink is whatever the packet leaves by. What a container gets from 127.0.0.1, and from a published
+//               port of another container, comes from the host's end of its link.
 constexpr std::string_view text = R"(table inet conductor {
 	comment "$comment"
 
@@ -45,8 +43,7 @@ constexpr std::string_view text = R"(table inet conductor {
 	map published_at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
 	map published_at6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
 	set blocked { type ifname . ifname; size 4096; flags dynamic,timeout; timeout 1h; counter; comment "refused, from and to"; }
-	set refused { type ifname . ipv4_addr; size 4096; flags dynamic,timeout; timeout 1h; counter; comment "refused before routing"; }
-	set refused6 { type ifname . ipv6_addr; size 4096; flags dynamic,timeout; timeout 1h; counter; comment "refused before routing"; }
+	set blocked_early { type ifname . iface_index; size 4096; flags dynamic,timeout; timeout 1h; counter; comment "the same, of links without any permission"; }
 	set forwarded { type ifname; comment "links that forwarded IPv4 before conductor switched it on"; }
 	set forwarded6 { type ifname; comment "links that forwarded IPv6 before conductor switched it on"; }
 
@@ -61,11 +58,9 @@ constexpr std::string_view text = R"(table inet conductor {
 		icmpv6 type { nd-router-advert, nd-redirect } drop
 		ip6 saddr { ::, fe80::/10 } accept
 		fib saddr . iif oif missing update @blocked { iifname . iifname } drop
-		iifname != @routed fib daddr type != { local, broadcast, multicast, anycast } goto refused
-	}
-	chain refused {
-		update @refused { iifname . ip daddr }
-		update @refused6 { iifname . ip6 daddr }
+		iifname @routed accept
+		fib daddr type { local, broadcast, anycast, multicast } accept
+		update @blocked_early { iifname . fib daddr oif }
 		meta l4proto tcp reject with tcp reset
 		reject with icmpx admin-prohibited
 	}
@@ -114,6 +109,7 @@ struct Family {
 };
 constexpr Family ipv4{"ipv4", "forwarded", "net.ipv4.ip_forward"};
 constexpr Family ipv6{"ipv6", "forwarded6", "net.ipv6.conf.*.force_forwarding"};
+constexpr std::string_view mark_word = " forwarding=";
 constexpr std::string_view remembered = "switched on by conductor, nat chains of others: ";
 
 std::string others_rule(const Family& family, unsigned foreign)
@@ -166,6 +162,20 @@ std::optional<Subnet> subnet_from(std::string_view comment)
   return subnet;
 }
 
+std::string forwarding_mark(const SwitchedOn& switched)
+{
+  if (!switched.any()) return {};
+  return fmt::format("{}{}{}", mark_word, switched.ipv4 ? "4" : "", switched.ipv6 ? "6" : "");
+}
+
+SwitchedOn switched_on_by_mark(std::string_view alias)
+{
+  const size_t at = alias.rfind(mark_word);
+  if (at == std::string_view::npos) return {};
+  const std::string_view families = alias.substr(at + mark_word.size());
+  return {.ipv4 = families == "4" || families == "46", .ipv6 = families == "6" || families == "46"};
+}
+
 std::string others_text(const SwitchedOn& switched)
 {
   std::string lines = "flush chain inet conductor others\n";
@@ -195,6 +205,30 @@ bool table_is_current(Netlink& nft)
     if (other > version) return true;
   }
   return false;
+}
+
+bool rules_are_whole(Netlink& nft)
+{
+  std::string chain;
+  size_t rules = 0;
+  for (std::string_view rest = text; !rest.empty();) {
+    std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    line.remove_prefix(std::min(line.find_first_not_of('\t'), line.size()));
+    const std::string_view word = "chain ";
+    if (line.starts_with(word) && line.ends_with(" {")) {
+      chain = line.substr(word.size(), line.size() - word.size() - 2);
+      rules = 0;
+    } else if (chain.empty() || line.starts_with("type ")) {
+      continue;
+    } else if (line != "}") {
+      ++rules;
+    } else {
+      if (read_rules(nft, {.family = NFPROTO_INET, .table = our_table, .name = chain}).size() != rules) return false;
+      chain.clear();
+    }
+  }
+  return true;
 }
 
 SwitchedOn switched_on(Netlink& nft)

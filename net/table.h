@@ -27,6 +27,11 @@ struct SwitchedOn {
 std::string table_comment(const Subnet& subnet);
 std::optional<Subnet> subnet_from(std::string_view comment);
 
+// The same memory at the end of every link's mark, since the table goes with anybody's `nft flush ruleset`:
+// " forwarding=46". Empty when nothing was switched on.
+std::string forwarding_mark(const SwitchedOn& switched);
+SwitchedOn switched_on_by_mark(std::string_view alias);
+
 // The whole text for nft -f, for a host without our table or with an older one. Pure.
 enum class OldTable : char { none, there };
 std::string ruleset(const Subnet& subnet, const SwitchedOn& switched, OldTable old);
@@ -35,6 +40,8 @@ std::string others_text(const SwitchedOn& switched);
 
 // Our table is there, with the rules of this version (or of a newer one, which serves us too).
 bool table_is_current(Netlink& nft);
+// No chain of ours has lost or gained a rule; `others` may hold what it likes.
+bool rules_are_whole(Netlink& nft);
 // What chain `others` remembers; nothing when there is no table.
 SwitchedOn switched_on(Netlink& nft);
 // Makes the table, or brings its rules up to date. Throws Error.
