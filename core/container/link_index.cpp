@@ -68,7 +68,7 @@ std::map<LinkIndex, std::string> link_indexes(const Root& root)
   for (const std::string& name : kernel::list_directory(root.dir(), directory)) {
     LinkIndex index = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
-    if (error != std::errc{} || end != name.data() + name.size()) continue; // the lock
+    if (error != std::errc{} || end != name.data() + name.size()) continue;
     if (auto owner = kernel::read_link(root.dir(), path_of(index))) all.emplace(index, std::move(*owner));
   }
   return all;

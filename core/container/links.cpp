@@ -96,8 +96,7 @@ Links::Links(const Root& root, Network& network, std::string pool, std::string v
 
 Lock Links::lock() const
 {
-  if (!kernel::exists(root_.dir(), "network")) kernel::make_directory(root_.trace(), root_.dir(), "network", 0700);
-  return Lock{root_.dir(), "network/lock", verb_, std::chrono::seconds{10}, "the network of these containers"};
+  return Lock{root_.run(), "lock", verb_, std::chrono::seconds{10}, "the network of these containers"};
 }
 
 std::vector<Links::Peer> Links::peers_of(const std::string& id, const NetworkWish& wish) const

@@ -10,10 +10,11 @@
 //   root/build/            what helps builds and may go at any time: caches of RUN, known contents, reasons
 //   root/containers/id/<id>/   spec.json status.json network.json lock rw/{upper,work} log/
 //   root/containers/name/<name>  symlink to ../id/<id>
-//   root/network/<index>  symlink to a container id: this link, and with it this address, is taken; lock
+//   root/network/<index>  symlink to a container id: this link, and with it this address, is taken
 //   root/tmp/              what is being made; removed when nobody holds its lock
 //   root/run               symlink to the runtime directory in use
 //   run/journal            one JSON line a life-cycle fact
+//   run/lock               who may talk to whom is being changed
 //   run/c/<id>/            keeper.sock, sessions/, end (kept for how it ends), link (its link is there), and hosts and
 //                          resolv.conf, bound into the container
 //   run/root               symlink to the root's id: whose runtime directory this is; made last

@@ -23,9 +23,11 @@ CHANGING = ["build made {directory}/Conductorfile", "pull {registry}/web", "push
             "run --rm --userns host --network host --read-only --tmpfs /t --memory 64M --cpus 0.5 --pids 50 -v /etc:/x:ro {image}"
             " -- true", "create {image} web", "start stopped", "exec running -- true", "exec -d running -- sleep 1000",
             "exec --session running -- sleep 1000", "stop running", "stop --keep running", "kill running", "rm stopped",
-            "rm -f running", "start crashed", "doctor --fix  # crashed", "demo"]
+            "rm -f running", "start crashed", "doctor --fix  # crashed", "demo", "addnetwork running -i -e 80-8080",
+            "addnetwork running  # connected", "delnetwork running  # connected", "peer running stopped",
+            "unpeer running stopped  # connected", "run --rm --internet {image} -- true", "stop running  # connected"]
 # Those that only look, or only join what runs; the console changes things by other verbs.
-LOOKING = {"images", "history", "df", "attach", "wait", "ps", "inspect", "logs", "top", "stats", "sessions", "events", "console", "config",
+LOOKING = {"images", "history", "df", "attach", "wait", "ps", "inspect", "logs", "networks", "top", "stats", "sessions", "events", "console", "config",
            "completion", "version", "help"}
 
 
@@ -141,6 +143,11 @@ def test_strace_shows_nothing_that_explain_does_not(box, words, request):
         box.ok("run", "-d", box.image, "running", "--", "sleep", "1000")
     if "stopped" in words:
         box.ok("create", box.image, "stopped", "--", "sleep", "1000")
+    if "connected" in words:
+        if "stopped" not in words:
+            box.ok("create", box.image, "stopped")
+        box.ok("addnetwork", "running", "-i")
+        box.ok("peer", "running", "stopped")
     if "crashed" in words:
         box.ok("run", "-d", box.image, "crashed", "--", "sleep", "1000")
         pid = json.loads(box.ok("inspect", "crashed"))["pid"]
