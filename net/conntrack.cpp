@@ -1,6 +1,7 @@
 #include "net/conntrack.h"
 
 #include "core/base/error.h"
+#include "core/kernel/files.h"
 #include "net/link_writer.h"
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -71,6 +73,13 @@ Told told_of(const ConnectionFilter& filter)
   return {"forget the connections of " + filter.address, "IPCTNL_MSG_CT_DELETE " + by_hand.substr(13), by_hand};
 }
 
+// For a dump the kernel looks into each of its buckets, also when nothing is in any: 20 ms for the 262,144 of a large
+// host.
+bool is_empty_now()
+{
+  return kernel::find_content(AT_FDCWD, "/proc/sys/net/netfilter/nf_conntrack_count").value_or("") == "0\n";
+}
+
 bool tracks_nothing(int error) { return error == ENOENT || error == EOPNOTSUPP || error == EPROTONOSUPPORT; }
 
 } // namespace
@@ -123,7 +132,7 @@ void forget_one_by_one(Trace& trace, Netlink& netfilter, const ConnectionFilter&
 
 void forget_connections(Trace& trace, Netlink& netfilter, const ConnectionFilter& filter)
 {
-  if (filter.address.empty()) return;
+  if (filter.address.empty() || is_empty_now()) return;
   if (address_bytes(filter.address).size() != 4) {
     try {
       forget_one_by_one(trace, netfilter, filter);

@@ -304,20 +304,27 @@ void set_reach(Trace& trace, Netlink& host, LinkIndex index, Reach reach)
   const std::array<Sysctl, 2> sysctls{{{IPV4_DEVCONF_FORWARDING, reach.forwards ? 1U : 0U, "forwarding"},
                                        {IPV4_DEVCONF_ROUTE_LOCALNET, reach.localnet ? 1U : 0U, "route_localnet"}}};
   put_sysctls(message, sysctls, false);
-  host.change(trace, "RTM_SETLINK",
-              [&] {
-                Told told{"set what may be forwarded from " + name, "RTM_SETLINK " + name, {}};
-                for (const Sysctl& each : sysctls) {
-                  told.call += fmt::format(" {} {}", each.name, each.value);
-                  told.by_hand += fmt::format("{}sysctl net.ipv4.conf.{}.{}={}", told.by_hand.empty() ? "" : "; ", name,
-                                              each.name, each.value);
-                }
-                return told;
-              },
-              {&message, 1});
+  const auto describe = [&] {
+    Told told{"set what may be forwarded from " + name, "RTM_SETLINK " + name, {}};
+    for (const Sysctl& each : sysctls) {
+      told.call += fmt::format(" {} {}", each.name, each.value);
+      told.by_hand +=
+          fmt::format("{}sysctl net.ipv4.conf.{}.{}={}", told.by_hand.empty() ? "" : "; ", name, each.name, each.value);
+    }
+    return told;
+  };
+  const int error = host.try_change(trace, "RTM_SETLINK", describe, {&message, 1});
+  // It goes with its namespace at any moment, and where there is no link nothing is forwarded.
+  if (error == ENODEV) return;
+  if (error != 0) throw Error{describe().what, error};
   const std::string ipv6 = ipv6_setting(name, "force_forwarding");
-  if (const auto now = kernel::find_content(AT_FDCWD, ipv6); now && now->starts_with('1') != reach.forwards)
+  const auto now = kernel::find_content(AT_FDCWD, ipv6);
+  if (!now || now->starts_with('1') == reach.forwards) return;
+  try {
     kernel::write_value(trace, AT_FDCWD, ipv6, reach.forwards ? "1" : "0");
+  } catch (const Error& gone) {
+    if (gone.number() != ENOENT && gone.number() != ENODEV) throw;
+  }
 }
 
 void forbid_forwarding(Trace& trace, Netlink& host, LinkIndex index)
