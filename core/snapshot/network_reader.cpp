@@ -35,12 +35,22 @@ void NetworkReader::read(Network& network, const std::map<LinkIndex, std::string
     return;
   }
   try {
+    look_for_rules(network);
     passages_next_ ? read_passages(network, ids, now_us) : read_refusals(network, ids);
     picture_.problem.clear();
   } catch (const Error& error) { // without these the rest is shown all the same
     picture_.problem = error.what();
   }
   passages_next_ = !passages_next_;
+}
+
+// The last container takes the rules away with its link, and its mark a moment later: only what is missing twice was
+// taken by somebody else.
+void NetworkReader::look_for_rules(Network& network)
+{
+  const bool missing = !network.subnet().has_value();
+  picture_.rules_missing = missing && missed_before_;
+  missed_before_ = missing;
 }
 
 void NetworkReader::read_refusals(Network& network, const std::map<LinkIndex, std::string>& ids)

@@ -13,17 +13,19 @@ namespace conductor {
 
 class NetworkReader {
 public:
-  // One question to the kernel. ids: of the containers of this root that have a link, by its number; what concerns none
-  // of them is left out. Without a link nothing is asked.
+  // One dump and one question to the kernel. ids: of the containers of this root that have a link, by its number; what
+  // concerns none of them is left out. Without a link nothing is asked.
   void read(Network& network, const std::map<LinkIndex, std::string>& ids, uint64_t now_us);
   const NetworkPicture& picture() const { return picture_; }
 
 private:
+  void look_for_rules(Network& network);
   void read_refusals(Network& network, const std::map<LinkIndex, std::string>& ids);
   void read_passages(Network& network, const std::map<LinkIndex, std::string>& ids, uint64_t now_us);
 
   NetworkPicture picture_;
   bool passages_next_ = true;
+  bool missed_before_ = false; // the reading before found no rules
   uint64_t passages_us_ = 0;
   std::map<std::pair<LinkIndex, LinkIndex>, uint64_t> bytes_; // of the reading before
 };

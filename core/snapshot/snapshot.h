@@ -67,7 +67,8 @@ struct PassagePicture {
 struct NetworkPicture {
   std::vector<RefusalPicture> refusals;
   std::vector<PassagePicture> passages;
-  std::string problem; // why something of it could not be read
+  bool rules_missing = false; // containers have links, and the rules that keep them apart were taken away
+  std::string problem;        // why something of it could not be read
 };
 
 struct ContainerPicture {

@@ -309,6 +309,8 @@ namespace {
 struct CountingNetwork : NoNetwork {
   int dumps = 0;
   uint64_t bytes = 1000;
+  bool flushed = false;
+  std::optional<Subnet> subnet() override { return flushed ? std::nullopt : std::optional<Subnet>{Subnet{}}; }
   std::vector<Refusal> refusals() override
   {
     ++dumps;
@@ -351,6 +353,25 @@ TEST(NetworkReader, AsksNothingWithoutALink)
   NetworkReader reader;
   reader.read(network, {}, 1'000'000);
   EXPECT_EQ(network.dumps, 0);
+}
+
+TEST(NetworkReader, MissesTheRulesWhenTheyAreGoneTwice)
+{
+  const std::map<LinkIndex, std::string> ids{{7, "web"}};
+  CountingNetwork network;
+  NetworkReader reader;
+  const auto missing = [&] {
+    reader.read(network, ids, 1'000'000);
+    return reader.picture().rules_missing;
+  };
+  EXPECT_FALSE(missing());
+  network.flushed = true;
+  EXPECT_FALSE(missing()) << "the last link may be going, and its mark be gone the next time";
+  EXPECT_TRUE(missing());
+  network.flushed = false;
+  EXPECT_FALSE(missing());
+  network.flushed = true;
+  EXPECT_FALSE(missing());
 }
 
 TEST_F(SamplerTest, ShowsHowAContainerIsConnected)
