@@ -56,12 +56,14 @@ void NetworkReader::look_for_rules(Network& network)
 void NetworkReader::read_refusals(Network& network, const std::map<LinkIndex, std::string>& ids)
 {
   picture_.refusals.clear();
-  for (const Refusal& refusal : network.refusals()) {
-    RefusalPicture one{.from_link = refusal.from,
-                       .to_link = refusal.to,
-                       .from_id = id_of(ids, index_of(refusal.from)),
-                       .to_id = id_of(ids, index_of(refusal.to)),
-                       .packets = refusal.packets};
+  std::map<std::pair<std::string, std::string>, uint64_t> packets; // one way may be refused by several rules
+  for (const Refusal& refusal : network.refusals()) packets[{refusal.from, refusal.to}] += refusal.packets;
+  for (const auto& [way, count] : packets) {
+    RefusalPicture one{.from_link = way.first,
+                       .to_link = way.second,
+                       .from_id = id_of(ids, index_of(way.first)),
+                       .to_id = id_of(ids, index_of(way.second)),
+                       .packets = count};
     if (!one.from_id.empty() || !one.to_id.empty()) picture_.refusals.push_back(std::move(one));
   }
 }

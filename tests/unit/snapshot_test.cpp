@@ -314,7 +314,11 @@ struct CountingNetwork : NoNetwork {
   std::vector<Refusal> refusals() override
   {
     ++dumps;
-    return {{"cond7", "cond9", 12}, {"cond7", "eth0", 3}, {"cond55", "eth0", 99}, {"condor", "eth0", 1}};
+    return {{"cond7", "cond9", 10},
+            {"cond7", "eth0", 3},
+            {"cond7", "cond9", 2},
+            {"cond55", "eth0", 99},
+            {"condor", "eth0", 1}};
   }
   std::vector<Passage> passages() override
   {
