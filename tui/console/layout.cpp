@@ -30,7 +30,9 @@ void browse(const LayoutRequest& request, Rect body, Layout& layout)
       stack(below, below.rows - rows + 1, layout.events, layout.panes);
     }
   }
-  const int details = std::max(body.rows / 2, 8);
+  // On a low screen the details take most of the room while they have the focus.
+  const bool low = body.rows < 28;
+  const int details = low && request.front == Area::details ? std::max(body.rows - 6, 8) : std::max(body.rows / 2, 8);
   stack(left, body.rows - details + 1, layout.containers, layout.details);
 }
 

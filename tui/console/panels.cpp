@@ -1,5 +1,7 @@
 #include "tui/console/panels.h"
 
+#include "tui/command/reach.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -56,7 +58,8 @@ bool is_left(Column::What what)
          what == Column::What::graph;
 }
 
-// Lines of help for a list without rows, centred a little above the middle.
+} // namespace
+
 void draw_empty(Canvas canvas, const Look& look, const std::string& text)
 {
   int y = std::max((canvas.rows() - 3) / 3, 0);
@@ -67,8 +70,6 @@ void draw_empty(Canvas canvas, const Look& look, const std::string& text)
     canvas.print(y++, std::max((canvas.columns() - text_width(line)) / 2, 0), line, look(Role::muted));
   }
 }
-
-} // namespace
 
 void keep_in_view(ListCursor& cursor, int index, int rows, int room)
 {
@@ -182,6 +183,8 @@ void draw_events(Canvas canvas, const Look& look, const std::vector<EventRow>& r
 
 namespace {
 
+constexpr int table_columns_wide = 70; // from here on the tables have all their columns
+
 // "[####......]", its filled part in the role of a meter or, when nearly full, of a warning.
 int print_meter(Canvas canvas, int y, int x, int columns, double share, const Look& look)
 {
@@ -264,14 +267,43 @@ int draw_processes(Canvas canvas, int y, int last, const Look& look, const Detai
   return y;
 }
 
-int draw_interfaces(Canvas canvas, int y, int last, const Look& look, const Details& details)
+// What passes a link to each of the others, below the link itself.
+int draw_uses(Canvas canvas, int y, int last, const Look& look, const std::vector<UseRow>& rows, int rx, int tx)
 {
   const int width = canvas.columns();
-  const bool wide = width >= 70;
+  const bool wide = width >= table_columns_wide;
+  for (std::size_t i = 0; i < rows.size() && y < last; ++i, ++y) {
+    if (y + 1 == last && i + 1 < rows.size()) {
+      canvas.print(y, 3, fmt::format("and {} more: Right shows the network", rows.size() - i), look(Role::muted));
+      return y + 1;
+    }
+    const UseRow& row = rows[i];
+    const bool end = i + 1 == rows.size();
+    canvas.print(y, 1, look.ascii_graphs ? (end ? "`-" : "+-") : (end ? "└─" : "├─"), look(Role::muted));
+    const std::string what = row.what + (row.allowed ? "" : " (refused)");
+    canvas.print(y, 4, cut_text(what, rx - 10), look(row.allowed ? Role::text : Role::muted));
+    canvas.print_right(y, rx, row.rx, look(Role::text));
+    canvas.print_right(y, tx, row.tx, look(Role::text));
+    if (!row.both.empty()) {
+      if (wide)
+        canvas.print(y, rx + 2, row.both + " both ways", look(Role::text));
+      else
+        canvas.print_right(y, rx, row.both, look(Role::text));
+    }
+    canvas.print_right(y, width - 1, row.refused == 0 ? "" : size_text(row.refused), look(Role::warning));
+  }
+  return y;
+}
+
+int draw_interfaces(Canvas canvas, int y, int last, const Look& look, const std::vector<const InterfacePicture*>& all,
+                    const std::vector<UseRow>& uses)
+{
+  const int width = canvas.columns();
+  const bool wide = width >= table_columns_wide;
   const Style header = look(Role::header);
   canvas.fill({y, 0, 1, width}, header);
   canvas.print(y, 1, "INTERFACE", header);
-  const int host = 12, address = wide ? 24 : 12, rx = wide ? width - 34 : width - 14, graph_columns = 15,
+  const int host = 12, address = wide ? 22 : 12, rx = wide ? width - 33 : width - 14, graph_columns = 15,
             tx = wide ? width - 10 : width - 7;
   if (wide) canvas.print(y, host, "HOST SIDE", header);
   canvas.print(y, address, "ADDRESS", header);
@@ -281,7 +313,8 @@ int draw_interfaces(Canvas canvas, int y, int last, const Look& look, const Deta
   canvas.print_right(y, width - 1, "DROPS", header);
   ++y;
   const RowLook style{look, false, false};
-  for (const auto& each : details.interfaces) {
+  for (const InterfacePicture* picture : all) {
+    const InterfacePicture& each = *picture;
     if (y >= last) break;
     canvas.print(y, 1, cut_text(each.interface.name, 10), look(each.interface.up ? Role::text : Role::muted));
     if (wide)
@@ -295,6 +328,7 @@ int draw_interfaces(Canvas canvas, int y, int last, const Look& look, const Deta
     canvas.print_right(y, width - 1, size_text(each.interface.rx_dropped + each.interface.tx_dropped),
                        look(Role::text));
     ++y;
+    if (each.interface.name == link_inside) y = draw_uses(canvas, y, last, look, uses, rx, tx);
   }
   return y;
 }
@@ -347,10 +381,15 @@ void draw_stopped(Canvas canvas, const Look& look, const Snapshot& snapshot, con
   const auto& spec = container.spec();
   std::string command;
   for (const auto& word : spec.process.args) command += (command.empty() ? "" : " ") + word;
-  const std::array<std::pair<const char*, std::string>, 5> rows{{
+  std::string network;
+  if (container.link)
+    for (const auto& line : command::reach_lines(spec.name, *container.link))
+      network += (network.empty() ? "" : ", ") + line;
+  const std::array<std::pair<const char*, std::string>, 6> rows{{
       {"STATE", reason_text(container, snapshot.time_ns)},
       {"IMAGE", spec.image},
       {"COMMAND", command},
+      {"NETWORK", network.empty() ? "none" : network},
       {"CREATED", ago_text(static_cast<std::uint64_t>(
                       std::max<std::int64_t>((snapshot.time_ns - spec.created_ns) / 1'000'000'000, 0)))},
       {"ID", spec.id.substr(0, 12)},
@@ -391,13 +430,20 @@ void draw_details(Canvas canvas, const Look& look, const Snapshot& snapshot, con
     return;
   }
   // The limits keep the last row, the interfaces what they need above it, the processes the rest.
-  const int interfaces = std::min(static_cast<int>(details->interfaces.size()) + 1, std::max(rows / 2 - 1, 2));
-  const int processes_end = std::max(rows - interfaces - 3, 2);
+  const auto uses = use_rows(snapshot, *container);
+  const bool low = rows < 12;
+  std::vector<const InterfacePicture*> links;
+  for (const auto& each : details->interfaces)
+    // A container's talk to itself gives way to who talks to it.
+    if (!low || each.interface.name != "lo" || details->interfaces.size() == 1) links.push_back(&each);
+  const int interfaces =
+      std::min(static_cast<int>(links.size() + uses.size()) + 1, std::max(low ? rows / 2 - 1 : rows / 2, 2));
+  const int processes_end = std::max(rows - interfaces - (low ? 1 : 3), 2);
   int y = draw_processes(canvas, 0, processes_end, look, *details);
   if (!details->problem.empty() && y < rows)
     canvas.print(y++, 1, cut_text(details->problem, canvas.columns() - 2), look(Role::warning));
   y = std::max(std::min(y + 1, rows - interfaces - 2), y);
-  if (y + 1 < rows) y = draw_interfaces(canvas, y, rows - 1, look, *details);
+  if (y + 1 < rows) y = draw_interfaces(canvas, y, rows - 1, look, links, uses);
   if (y < rows) draw_limits(canvas, std::min(y + 1, rows - 1), look, *container);
 }
 

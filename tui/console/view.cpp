@@ -325,6 +325,14 @@ std::pair<std::string, std::string> title_texts(const Snapshot& snapshot, bool r
   const std::string cpu = fmt::format("   cpu {:.0f}% of {}", host.cpu_percent, host.cpus);
   const std::string memory =
       fmt::format("   mem {}/{}", size_text(host.memory_used_bytes), size_text(host.memory_total_bytes));
+  double received = 0, sent = 0;
+  for (const auto& each : snapshot.containers) {
+    received += each.figures.rx_rate;
+    sent += each.figures.tx_rate;
+  }
+  const bool linked =
+      std::any_of(snapshot.containers.begin(), snapshot.containers.end(), [](const auto& each) { return !!each.link; });
+  const std::string net = linked ? fmt::format("   net {} in  {} out", rate_text(received), rate_text(sent)) : "";
   const std::string right =
       std::string{read_only ? "read-only" : "rw"} + "  " + clock_text(snapshot.time_ns, false) + " ";
   const auto room = [&](const std::string& more) {
@@ -332,6 +340,7 @@ std::pair<std::string, std::string> title_texts(const Snapshot& snapshot, bool r
   };
   if (room(cpu)) left += cpu;
   if (room(memory)) left += memory;
+  if (room(net)) left += net;
   return {left, static_cast<int>(left.size() + right.size()) <= columns ? right : std::string{}};
 }
 
