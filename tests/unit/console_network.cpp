@@ -1,5 +1,9 @@
 // The network's part of the view: who may talk to whom, who was refused, what a form would make reachable.
 #include "core/container/ports.h"
+#include "tui/command/verbs.h"
+#include "tui/console/form.h"
+#include "tui/console/job.h"
+#include "tui/console/keys.h"
 #include "tui/console/network_view.h"
 #include "tui/console/panels.h"
 
@@ -232,4 +236,79 @@ TEST(ConsoleNetwork, APeeringSaysWhoGetsALinkForIt)
   EXPECT_EQ(peer_complaint(snapshot, "web-id", "web"), "that is itself");
   EXPECT_EQ(peer_complaint(snapshot, "web-id", "nobody"), "no container is called that");
   EXPECT_EQ(peer_complaint(snapshot, "web-id", "cache"), "");
+}
+
+namespace {
+
+FormWorld where_8080_is_taken()
+{
+  return {.images = {}, .containers = {}, .port_taken = [](const PublishedPort& port) {
+            return port.outer == 8080 ? std::string{"port 8080 is taken"} : std::string{};
+          }};
+}
+
+} // namespace
+
+TEST(ConsoleNetwork, TheConnectFormIsACommandLineAndChecksAsTheCommandLineDoes)
+{
+  const auto fields = connect_fields(where_8080_is_taken, link(7, false, {"80-9000"}, {}));
+  ASSERT_EQ(fields.size(), command::find_verb("addnetwork")->options.size());
+  ASSERT_EQ(fields[0].label, "internet");
+  ASSERT_EQ(fields[1].label, "expose");
+  EXPECT_EQ(command_line(connect_arguments("web", {"yes", "80-8081 53-5353/udp"})),
+            "conductor addnetwork web -i --expose 80-8081 --expose 53-5353/udp");
+  EXPECT_EQ(command_line(connect_arguments("web", {"no", ""})), "conductor addnetwork web");
+  EXPECT_EQ(connect_wish({"yes", "80-8081 53-5353/udp nonsense"}).published.size(), 2U);
+  const auto said = [&](const char* text) { return fields[1].check(text); };
+  EXPECT_EQ(said("80-8081"), "");
+  EXPECT_EQ(said("80-9000"), "") << "it has that already";
+  EXPECT_NE(said("8081:80"), "") << "docker's order";
+  EXPECT_EQ(said("8081:80").find("--expose: "), std::string::npos);
+  EXPECT_NE(said("80-70000"), "");
+  EXPECT_NE(said("80-8081 81-8081"), "") << "twice the same port of the host";
+  EXPECT_EQ(said("80-8080"), "port 8080 is taken");
+  EXPECT_EQ(connect_fields(where_8080_is_taken, link(7, true, {}, {}))[0].choices, std::vector<std::string>{"yes"});
+}
+
+TEST(ConsoleNetwork, TheFormsOfRunAndConnectShareTheirCheckOfPorts)
+{
+  for (const auto& field : run_fields(where_8080_is_taken))
+    if (field.label == "expose") {
+      EXPECT_EQ(field.check("80-8080"), "port 8080 is taken");
+      return;
+    }
+  FAIL() << "run has no field for ports";
+}
+
+TEST(ConsoleNetwork, AFormShowsWhatIsReachableAfterEnterInLowScreensToo)
+{
+  const Snapshot snapshot = a_network();
+  const Theme theme = Themes{std::vector<std::string>{}}.load("mono");
+  FormOverlay form{"CONNECT job",
+                   "connects",
+                   connect_fields(where_8080_is_taken, {}),
+                   [](const auto& values) { return connect_arguments("job", values); },
+                   [](const auto&, const auto&) {},
+                   [&](const auto& values) {
+                     const auto wish = connect_wish(values);
+                     return connect_preview(snapshot, "job-id", wish.internet, wish.published);
+                   }};
+  form.key(*key_from_name("Space"));
+  form.key(*key_from_name("Tab"));
+  for (const char each : std::string_view{"80-8081"}) form.key(*key_from_name({&each, 1}));
+  for (const auto& [rows, columns] : {std::pair{24, 80}, {16, 60}}) {
+    Grid grid{rows, columns};
+    form.draw({grid, {0, 0, rows, columns}}, theme);
+    const std::string text = drawn(grid);
+    for (const char* part : {"internet", "expose", "REACHABLE AFTER ENTER", "new  host <-> job, all ports",
+                             "$ conductor addnetwork job -i --expose 80-8081"})
+      EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+    if (rows == 24) {
+      EXPECT_NE(text.find("new  host 8081 -> job 80, also from the LAN and the internet side"), std::string::npos)
+          << text;
+    }
+  }
+  Grid grid{10, 40};
+  form.draw({grid, {0, 0, 10, 40}}, theme);
+  EXPECT_NE(drawn(grid).find("expose"), std::string::npos);
 }

@@ -15,6 +15,8 @@ constexpr Action screen_actions[] = {
     {Mode::list, "Shift-Tab", "previous_panel", "previous panel", "the panel before"},
     {Mode::list, "1 2 3 4 5 6 7 8 9", "panel", "panel", "the panel with that number"},
     {Mode::list, "Enter", "detail", "detail", "everything about the selected row"},
+    {Mode::list, "Right", "next_tab", "next tab", "the next tab of the details: overview, network"},
+    {Mode::list, "Left", "previous_tab", "previous tab", "the tab of the details before"},
     {Mode::list, "Space", "mark", "mark", "marks the row, so that the next action is done to all marked ones"},
     {Mode::list, "*", "invert_marks", "invert", "marks what is not marked, and the reverse"},
     {Mode::list, "m", "menu", "menu", "the menu of what can be done with the selected row"},
@@ -69,7 +71,7 @@ std::vector<Action> compose()
   std::vector<Action> all;
   for (const Verb& verb : verbs())
     for (const Key& key : verb.keys)
-      if (!key.key.empty())
+      if (!key.name.empty())
         all.push_back({Mode::list, key.key, key.name, key.label, key.help.empty() ? verb.help : key.help, key.danger,
                        key.needs, &verb, key.arguments});
   all.insert(all.end(), std::begin(screen_actions), std::end(screen_actions));

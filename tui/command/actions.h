@@ -23,7 +23,7 @@ enum class Mode : char {
 
 struct Action {
   Mode mode;
-  std::string_view key;   // one key or several, with spaces between: "j Down", "Ctrl-U PgUp", "Space"
+  std::string_view key;   // one key or several, with spaces between: "j Down", "Ctrl-U PgUp"; empty: menu and palette
   std::string_view name;  // unique in its mode; what a rebinding in the configuration names
   std::string_view label; // one or two words for the hint line
   std::string_view help;  // one line

@@ -135,7 +135,9 @@ std::string manual_page()
   for (const Action& action : actions()) {
     if (mode == nullptr || *mode != action.mode) text += fmt::format(".SS \"In {}\"\n", mode_name(action.mode));
     mode = &action.mode;
-    text += fmt::format(".TP\n\\fB{}\\fR\n{}.\n", roff(action.key), roff(action.help));
+    text += fmt::format(".TP\n\\fB{}\\fR\n{}.\n",
+                        roff(action.key.empty() ? "m : " + std::string{action.name} : std::string{action.key}),
+                        roff(action.help));
   }
   text += ".SH \"EXIT STATUS\"\n" + roff(status_text) + "\n";
   text += ".SH ENVIRONMENT\n.TP\n\\fBCONDUCTOR_ROOT\\fR, \\fBCONDUCTOR_RUN\\fR\nThe directories of \\-\\-root and "

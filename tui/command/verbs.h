@@ -40,7 +40,7 @@ enum class Needs : char { nothing, container, running, stopped, image };
 
 // A key of the console that starts this verb on what is selected.
 struct Key {
-  std::string_view key;            // "s"; empty: none
+  std::string_view key;            // "s"; empty: only in the menu and the palette
   std::string_view name = {};      // of the action, for rebinding: "start"
   std::string_view label = {};     // in the hint line: "start"
   std::string_view arguments = {}; // further ones for the verb: "--keep"

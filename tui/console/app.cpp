@@ -226,6 +226,7 @@ void App::take_world()
 {
   World world = watch_.take();
   if (!world.problem.empty() && world.problem != world_.problem) say(Role::bad, world.problem);
+  if (world.snapshot) watch_network(*world.snapshot);
   if (updates_paused_ && world_.snapshot) return;
   const bool first = !world_.snapshot;
   world_ = std::move(world);

@@ -1,7 +1,8 @@
 // The console itself: its state, and the loop that turns keys and news into frames.
 //
 // app.cpp holds the loop and the frames, app_draw.cpp what stands in them, app_keys.cpp the way from a key to a row of
-// the table of actions, app_actions.cpp what the rows do, app_panes.cpp the panes.
+// the table of actions, app_actions.cpp what the rows do, app_network.cpp those about the network, app_panes.cpp the
+// panes.
 #pragma once
 
 #include "core/store/root.h"
@@ -118,7 +119,7 @@ private:
   void run_on_targets(const command::Action& action, const std::vector<std::string>& ids);
   void confirm_delete(const command::Action& action);
   void confirm_image_delete(const command::Action& action);
-  FormWorld form_world() const;
+  FormWorld form_world();
 
   void do_down(const command::Action&, const Key&);
   void do_up(const command::Action&, const Key&);
@@ -153,6 +154,22 @@ private:
   void do_logs(const command::Action&, const Key&);
   void do_inspect(const command::Action&, const Key&);
   void do_verb(const command::Action&, const Key&);
+
+  // ---- the network (app_network.cpp)
+  void watch_network(const Snapshot& snapshot);
+  void mend_network();
+  std::string who_has(const PublishedPort& port);
+  std::vector<std::string> possible_peers(const std::string& id) const;
+  void change_network(const std::string& title, std::vector<std::string> arguments, Undo back);
+  void ask_peer(const std::string& id, const std::string& other);
+  void drop_peer(const std::string& id, const std::string& name);
+  void step_tab(int by);
+  void do_next_tab(const command::Action&, const Key&);
+  void do_previous_tab(const command::Action&, const Key&);
+  void do_addnetwork(const command::Action&, const Key&);
+  void do_delnetwork(const command::Action&, const Key&);
+  void do_peer(const command::Action&, const Key&);
+  void do_unpeer(const command::Action&, const Key&);
 
   // ---- panes (app_panes.cpp)
   int free_number() const;
@@ -208,6 +225,7 @@ private:
   ListWish wish_;
   ListCursor containers_cursor_, images_cursor_;
   int events_scrolled_ = 0, details_scrolled_ = 0, panes_selected_ = 0;
+  int tab_ = 0; ///< of the details
   bool updates_paused_ = false;
   std::uint64_t sort_frozen_until_us_ = 0;
   LineEditor filter_;
@@ -234,6 +252,10 @@ private:
   std::set<std::string> ended_sessions_; ///< their sockets may be seen a little longer
   int next_job_ = 1;
   std::optional<Undo> undo_;
+  RefusalWatch refusals_;
+  std::unique_ptr<Network> network_;                            ///< for looking only
+  std::map<std::string, std::string> port_answers_;             ///< who has it, while a form is open
+  bool mending_ = false;                                        ///< the rules are gone, and that was seen to
   std::map<std::string, std::vector<std::string>> last_values_; ///< of forms
   bool quit_ = false;
   int status_ = 0;

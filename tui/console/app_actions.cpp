@@ -435,9 +435,10 @@ void App::do_undo(const Action&, const Key&)
   for (const auto& arguments : undo.arguments) start_job(undo.label, arguments);
 }
 
-FormWorld App::form_world() const
+FormWorld App::form_world()
 {
   FormWorld world;
+  world.port_taken = [this](const PublishedPort& port) { return who_has(port); };
   for (const auto& image : images_) world.images.push_back(image.tag);
   if (world_.snapshot)
     for (const auto& each : world_.snapshot->containers) world.containers.push_back(each.spec().name);
@@ -466,6 +467,7 @@ void App::do_build(const Action&, const Key&)
 
 void App::do_run(const Action&, const Key&)
 {
+  port_answers_.clear();
   auto fields = run_fields([this] { return form_world(); });
   const auto& last = last_values_["run"];
   // The name is taken by the container that it was given to.

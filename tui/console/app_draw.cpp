@@ -48,8 +48,14 @@ void App::draw_everything()
                 images_cursor_, focused(Area::images));
   if (!layout_.events.empty())
     draw_events({grid_, layout_.events.inset(1)}, look_, events_, events_scrolled_, focused(Area::events));
-  if (!layout_.details.empty() && world_.snapshot)
-    draw_details({grid_, layout_.details.inset(1)}, look_, *world_.snapshot, selected_picture(), details_scrolled_);
+  if (!layout_.details.empty() && world_.snapshot) {
+    const Canvas canvas{grid_, layout_.details.inset(1)};
+    if (tab_ == 0)
+      draw_details(canvas, look_, *world_.snapshot, selected_picture(), details_scrolled_);
+    else
+      draw_network(canvas, look_, *world_.snapshot, selected_picture(),
+                   refusals_.ordered(*world_.snapshot, containers_cursor_.selected));
+  }
   if (!layout_.panes.empty()) draw_pane_list({grid_, layout_.panes.inset(1)});
   for (const auto& [number, frame] : tree_.rects(layout_.work)) {
     Pane* each = pane(number);
@@ -118,7 +124,12 @@ void App::draw_frames()
   panel(Area::images, 2, fmt::format("IMAGES {}", images_.size()), "");
   panel(Area::events, 3, "EVENTS", "live");
   const ContainerPicture* selected = selected_picture();
-  panel(Area::details, 0, selected == nullptr ? "DETAILS" : selected->spec().name,
+  std::string title = selected == nullptr ? "DETAILS" : selected->spec().name;
+  for (std::size_t tab = 0; tab < tabs.size(); ++tab) {
+    const bool here = static_cast<int>(tab) == tab_;
+    title += fmt::format("  {}{}{}", here ? "<" : "", tabs[tab], here ? ">" : "");
+  }
+  panel(Area::details, 0, title,
         selected != nullptr && selected->state == State::running ? "pid " + std::to_string(selected->status().pid)
                                                                  : "");
   panel(Area::panes, 0, "PANES", "");
@@ -193,8 +204,8 @@ std::vector<std::pair<std::string, std::string>> App::hint_keys() const
 {
   using command::Mode;
   // Which rows of the table are worth a place, in their order; the words are the table's.
-  constexpr std::array<std::string_view, 12> list{"shell",  "logs",  "build",  "run",  "start",   "stop",
-                                                  "delete", "steps", "filter", "sort", "palette", "help"};
+  constexpr std::array<std::string_view, 14> list{"shell", "logs",   "build", "run",    "start", "addnetwork", "peer",
+                                                  "stop",  "delete", "steps", "filter", "sort",  "palette",    "help"};
   constexpr std::array<std::string_view, 3> images{"run", "build", "delete_image"};
   constexpr std::array<std::string_view, 10> prefix{"list",      "split_side", "split_below", "zoom",      "even",
                                                     "copy_mode", "close",      "leave",       "pane_left", "help"};

@@ -29,6 +29,8 @@ const App::Handler* App::handler(std::string_view name, bool prefix)
       Handler{"previous_panel", &App::do_previous_panel},
       Handler{"panel", &App::do_panel},
       Handler{"detail", &App::do_detail},
+      Handler{"next_tab", &App::do_next_tab},
+      Handler{"previous_tab", &App::do_previous_tab},
       Handler{"mark", &App::do_mark},
       Handler{"invert_marks", &App::do_invert_marks},
       Handler{"menu", &App::do_menu},
@@ -48,6 +50,10 @@ const App::Handler* App::handler(std::string_view name, bool prefix)
       Handler{"prefix", &App::do_prefix},
       Handler{"build", &App::do_build},
       Handler{"run", &App::do_run},
+      Handler{"addnetwork", &App::do_addnetwork},
+      Handler{"delnetwork", &App::do_delnetwork},
+      Handler{"peer", &App::do_peer},
+      Handler{"unpeer", &App::do_unpeer},
       Handler{"shell", &App::do_shell},
       Handler{"logs", &App::do_logs},
       Handler{"inspect", &App::do_inspect},
@@ -321,7 +327,7 @@ std::vector<ReadOverlay::Line> App::help_lines(Mode first) const
     const std::size_t begin = lines.size();
     std::vector<const Action*> about_images;
     for (const Action& action : command::actions()) {
-      if (action.mode != mode || !allowed(action)) continue;
+      if (action.mode != mode || action.key.empty() || !allowed(action)) continue;
       if (action.needs == Needs::image)
         about_images.push_back(&action);
       else
@@ -339,6 +345,10 @@ std::vector<ReadOverlay::Line> App::help_lines(Mode first) const
     }
   }
   lines.push_back({});
+  std::string menu;
+  for (const Action& action : command::actions())
+    if (action.key.empty() && allowed(action)) menu += (menu.empty() ? "" : ", ") + std::string{action.label};
+  if (!menu.empty()) lines.push_back({"m or :", "has also " + menu});
   lines.push_back({"rows", "* runs   = frozen   o has ended   . was never started   x marked   > the cursor"});
   return lines;
 }

@@ -2,6 +2,8 @@
 
 #include "tui/console/job.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace conductor::console {
@@ -45,9 +47,9 @@ void print_rows(Canvas canvas, int column, std::string_view text, Style style)
 } // namespace
 
 FormOverlay::FormOverlay(std::string title, std::string verb, std::vector<Field> fields, MakeArguments make,
-                         Submit submit)
+                         Submit submit, Preview preview)
     : title_(std::move(title)), verb_(std::move(verb)), fields_(std::move(fields)), editors_(fields_.size()),
-      make_(std::move(make)), submit_(std::move(submit))
+      make_(std::move(make)), submit_(std::move(submit)), preview_(std::move(preview))
 {
   for (std::size_t i = 0; i < fields_.size(); ++i) editors_[i].set(fields_[i].value);
 }
@@ -91,8 +93,16 @@ void FormOverlay::draw(Canvas screen, const Theme& theme)
   for (const auto& field : fields_) label_columns = std::max(label_columns, text_width(field.label));
   const int columns = std::min(86, screen.columns() - 4);
   // Below the fields: what the current one is, and the line for the shell.
-  constexpr int help_rows = 2, command_rows = 3, below = help_rows + command_rows;
-  const int rows = static_cast<int>(fields_.size()) + below + 1;
+  constexpr int help_rows = 2, command_rows = 3;
+  const auto reachable = preview_ ? preview_(values()) : std::vector<ReachLine>{};
+  const int count = static_cast<int>(fields_.size());
+  const int frame = 4; // of the box, its last free line, and the line below the fields
+  if (!reachable.empty()) preview_rows_ = std::max(preview_rows_, static_cast<int>(reachable.size()) + 2);
+  // On a low screen it gives way to the fields; with less than a line of it, all of it goes.
+  int preview = std::min(preview_rows_, screen.rows() - frame - count - help_rows - command_rows);
+  if (preview < 3) preview = 0;
+  const int below = help_rows + command_rows + preview;
+  const int rows = count + below + 1;
   Canvas inside = draw_box(screen, theme, rows, columns, title_, theme.ascii_borders());
   const int column = label_columns + 2, room = inside.columns() - column;
   // On a screen too low for all of it the current field stays in view.
@@ -111,7 +121,7 @@ void FormOverlay::draw(Canvas screen, const Theme& theme)
       const int typed = text_width(editors_[i].text());
       if (const auto offer = suggestion(i); !offer.empty())
         draw_offer(line, theme, typed, offer.substr(editors_[i].text().size()), taking_key());
-      if (!fields_[i].choices.empty()) draw_mark(line, theme, typed, "Space: other");
+      if (fields_[i].choices.size() > 1) draw_mark(line, theme, typed, "Space: other");
       cursor_ = CursorPlace{inside.area().row + y, inside.area().column + editors_[i].cursor_column(column, room)};
     }
   }
@@ -125,7 +135,8 @@ void FormOverlay::draw(Canvas screen, const Theme& theme)
   const bool show = !wrong.empty() && (tried_ || !editors_[current_].text().empty());
   const std::string elsewhere = tried_ && !show ? complaint() : std::string{};
   const bool bad = show || !elsewhere.empty();
-  const int y = visible + 1;
+  const int y = visible + 1 + preview;
+  draw_preview(inside.part({visible + 1, 0, preview, inside.columns()}), theme, reachable);
   print_rows(inside.part({y, 0, help_rows, inside.columns()}), 0,
              show  ? fields_[current_].label + ": " + wrong
              : bad ? elsewhere
@@ -135,6 +146,24 @@ void FormOverlay::draw(Canvas screen, const Theme& theme)
   inside.print(y + help_rows, 0, "$ ", muted);
   print_rows(inside.part({y + help_rows, 0, command_rows, inside.columns()}), 2, command_line(make_(values())),
              theme.style(Role::accent, Role::overlay));
+}
+
+// What is new is said in a word too, since a theme may have no colours.
+void FormOverlay::draw_preview(Canvas canvas, const Theme& theme, const std::vector<ReachLine>& lines) const
+{
+  if (canvas.rows() <= 0) return;
+  canvas.print(0, 0, "REACHABLE AFTER ENTER", theme.style(Role::header, Role::overlay));
+  const int room = canvas.rows() - 2;
+  for (int y = 0; y < room && y < static_cast<int>(lines.size()); ++y) {
+    const ReachLine& line = lines[static_cast<std::size_t>(y)];
+    const Style style = theme.style(line.fresh ? Role::good : Role::muted, Role::overlay);
+    if (y + 1 == room && y + 1 < static_cast<int>(lines.size())) {
+      canvas.print(y + 1, 5, fmt::format("and {} more", lines.size() - static_cast<std::size_t>(y)), style);
+      return;
+    }
+    canvas.print(y + 1, 0, line.fresh ? "new" : "", style);
+    canvas.print(y + 1, 5, cut_text(line.text, canvas.columns() - 5), style);
+  }
 }
 
 void FormOverlay::move(int by)

@@ -1,7 +1,9 @@
-// Forms: fields that complete names and check as you type, and under them the command line that does the same.
+// Forms: fields that complete names and check as you type, what they would make reachable, and the command line that
+// does the same.
 #pragma once
 
 #include "tui/console/editor.h"
+#include "tui/console/network_view.h"
 #include "tui/console/overlay.h"
 
 #include <functional>
@@ -28,7 +30,11 @@ public:
   using MakeArguments = std::function<std::vector<std::string>(const std::vector<std::string>&)>;
   using Submit = std::function<void(std::vector<std::string> arguments, const std::vector<std::string>& values)>;
 
-  FormOverlay(std::string title, std::string verb, std::vector<Field> fields, MakeArguments make, Submit submit);
+  /// What the values would make reachable; nothing for forms about something else.
+  using Preview = std::function<std::vector<ReachLine>(const std::vector<std::string>&)>;
+
+  FormOverlay(std::string title, std::string verb, std::vector<Field> fields, MakeArguments make, Submit submit,
+              Preview preview = {});
   void draw(Canvas screen, const Theme& theme) override;
   bool key(const Key& key) override;
   std::optional<CursorPlace> cursor() const override { return cursor_; }
@@ -44,12 +50,15 @@ private:
   std::string_view taking_key() const;
   void move(int by);
   void choose(const Key& key);
+  void draw_preview(Canvas canvas, const Theme& theme, const std::vector<ReachLine>& lines) const;
 
   std::string title_, verb_;
   std::vector<Field> fields_;
   std::vector<LineEditor> editors_;
   MakeArguments make_;
   Submit submit_;
+  Preview preview_;
+  int preview_rows_ = 0; ///< so far: the box does not shrink while somebody types
   std::size_t current_ = 0;
   int top_ = 0; ///< first field shown
   bool tried_ = false;
@@ -65,6 +74,8 @@ std::vector<std::string> complete_path(const std::string& typed);
 struct FormWorld {
   std::vector<std::string> images;     ///< names of images, for completion
   std::vector<std::string> containers; ///< names that are taken
+  /// Who has a port of the host; empty: nobody.
+  std::function<std::string(const PublishedPort&)> port_taken = {};
 };
 /// Asked anew each time: what is typed towards may come while the form is open.
 using AskWorld = std::function<FormWorld()>;
@@ -74,5 +85,18 @@ std::vector<Field> build_fields(const AskWorld& world);
 std::vector<std::string> build_arguments(const std::vector<std::string>& values);
 std::vector<Field> run_fields(const AskWorld& world);
 std::vector<std::string> run_arguments(const std::vector<std::string>& values);
+/// Of a container that has these permissions already: the internet, these ports.
+std::vector<Field> connect_fields(const AskWorld& world, const LinkView& before);
+std::vector<std::string> connect_arguments(const std::string& container, const std::vector<std::string>& values);
+/// What the values ask for; none of what is not understood.
+struct ConnectWish {
+  bool internet = false;
+  std::vector<PublishedPort> published;
+};
+ConnectWish connect_wish(const std::vector<std::string>& values);
+/// `others`: names that can be peers, the likeliest first. `check`: why one cannot.
+std::vector<Field> peer_fields(std::function<std::vector<std::string>()> others,
+                               std::function<std::string(const std::string&)> check);
+std::vector<std::string> peer_arguments(const std::string& container, const std::vector<std::string>& values);
 
 } // namespace conductor::console

@@ -1,8 +1,10 @@
-// The fields of the build and run forms, what they complete and check, and the command lines that they stand for: all
+// The fields of the forms, what they complete and check, and the command lines that they stand for: all
 // from the rows of the verbs, so that an option of the command line is one of the form.
 #include "tui/console/form.h"
 
 #include "core/base/error.h"
+#include "core/container/network_wish.h"
+#include "core/container/ports.h"
 #include "core/container/spec.h"
 #include "core/store/images.h"
 #include "tui/command/values.h"
@@ -62,6 +64,8 @@ const OptionForm run_form{"run",
                           {"tty", "rm", "memory", "cpus", "pids", "volume", "env", "workdir", "user", "hostname"},
                           {"detach", "interactive"},
                           {"tty"}};
+
+const OptionForm connect_form{"addnetwork", {}, {}, {}};
 
 // Options whose values are files and directories of the host.
 constexpr std::array<std::string_view, 5> host_paths{"context", "env-file", "volume", "device", "seccomp"};
@@ -124,6 +128,30 @@ std::string check_option(const command::Option& option, const std::string& verb,
   return said.starts_with(prefix) ? said.substr(prefix.size()) : said;
 }
 
+// The engine would say the same of a port that is taken, but only after Enter.
+std::string check_ports(const AskWorld& world, const std::vector<PublishedPort>& before, const std::string& text)
+{
+  constexpr std::size_t most_asked = 32; // each is a question to the kernel, with every key
+  const auto words = split_words(text);
+  if (!words) return "a quote is not closed";
+  std::vector<PublishedPort> ports;
+  std::string said = complaint_from([&] {
+    NetworkWish wish{.published = before, .peers = {}};
+    for (const auto& word : *words)
+      for (PublishedPort& port : parse_ports(word, "--expose")) {
+        if (std::find(wish.published.begin(), wish.published.end(), port) != wish.published.end()) continue;
+        wish.published.push_back(port);
+        ports.push_back(std::move(port));
+      }
+    check_wish(wish, "it");
+  });
+  constexpr std::string_view prefix = "--expose: ";
+  if (said.starts_with(prefix)) said.erase(0, prefix.size());
+  const auto taken = world().port_taken;
+  for (std::size_t i = 0; said.empty() && taken && i < std::min(ports.size(), most_asked); ++i) said = taken(ports[i]);
+  return said;
+}
+
 // Completes the last of several words.
 std::vector<std::string> complete_paths(const std::string& typed)
 {
@@ -165,9 +193,14 @@ Field option_field(const command::Option& option, const OptionForm& form)
   return field;
 }
 
-void add_option_fields(std::vector<Field>& fields, const OptionForm& form)
+void add_option_fields(std::vector<Field>& fields, const OptionForm& form, const AskWorld& world,
+                       const std::vector<PublishedPort>& published = {})
 {
-  for (const command::Option* option : options_of(form)) fields.push_back(option_field(*option, form));
+  for (const command::Option* option : options_of(form)) {
+    fields.push_back(option_field(*option, form));
+    if (option->name == "expose")
+      fields.back().check = [world, published](const std::string& text) { return check_ports(world, published, text); };
+  }
 }
 
 } // namespace
@@ -246,7 +279,7 @@ std::vector<Field> build_fields(const AskWorld& world)
        .required = true,
        .value = guess},
   };
-  add_option_fields(fields, build_form);
+  add_option_fields(fields, build_form, world);
   return fields;
 }
 
@@ -277,7 +310,7 @@ std::vector<Field> run_fields(const AskWorld& world)
            }},
       {.label = "command", .help = "what runs in it; empty: the image's command, or a shell", .check = check_words},
   };
-  add_option_fields(fields, run_form);
+  add_option_fields(fields, run_form, world);
   return fields;
 }
 
@@ -292,6 +325,57 @@ std::vector<std::string> run_arguments(const std::vector<std::string>& values)
     arguments.insert(arguments.end(), command->begin(), command->end());
   }
   return arguments;
+}
+
+std::vector<Field> connect_fields(const AskWorld& world, const LinkView& before)
+{
+  std::vector<Field> fields;
+  add_option_fields(fields, connect_form, world, before.published);
+  for (Field& field : fields) {
+    if (field.label != "internet" || !before.internet) continue;
+    field.choices = {"yes"};
+    field.value = "yes";
+    field.help += ": it does already; delnetwork in the menu takes that away";
+  }
+  return fields;
+}
+
+std::vector<std::string> connect_arguments(const std::string& container, const std::vector<std::string>& values)
+{
+  std::vector<std::string> arguments{connect_form.verb, container};
+  append_options(arguments, connect_form, values, 0);
+  return arguments;
+}
+
+ConnectWish connect_wish(const std::vector<std::string>& values)
+{
+  ConnectWish wish;
+  const auto options = options_of(connect_form);
+  for (std::size_t i = 0; i < std::min(options.size(), values.size()); ++i) {
+    if (options[i]->name == "internet") wish.internet = values[i] == "yes";
+    if (options[i]->name != "expose") continue;
+    for (const auto& word : split_words(values[i]).value_or(std::vector<std::string>{}))
+      complaint_from([&] {
+        for (PublishedPort& port : parse_ports(word, "--expose")) wish.published.push_back(std::move(port));
+      });
+  }
+  return wish;
+}
+
+std::vector<Field> peer_fields(std::function<std::vector<std::string>()> others,
+                               std::function<std::string(const std::string&)> check)
+{
+  return {
+      {.label = "with",
+       .help = "the other container; both may talk to each other then, whoever begins",
+       .check = std::move(check),
+       .complete = [others = std::move(others)](const std::string& typed) { return beginning_with(others(), typed); },
+       .required = true}};
+}
+
+std::vector<std::string> peer_arguments(const std::string& container, const std::vector<std::string>& values)
+{
+  return {"peer", container, values[0]};
 }
 
 } // namespace conductor::console
