@@ -52,18 +52,24 @@ Member member(const Context& context, const std::string& id)
   return made;
 }
 
-// The spec says whether there is a wish to be read; whoever reads finds at worst one that says nothing.
+// Also a wish for nothing, until that is carried out: whoever finds the container after a crash must look at its link.
 void store(const Context& context, const Spec& spec, const NetworkWish& wish)
 {
-  const Root& root = context.root;
-  if (wish.needs_link()) {
-    save_network_wish(root, spec.id, wish);
-    if (spec.networked && Containers{root}.load(spec.id).spec.networked) return;
-  }
+  save_network_wish(context.root, spec.id, wish);
+  Spec now = Containers{context.root}.load(spec.id).spec;
+  if (now.networked) return;
+  now.networked = true;
+  Containers{context.root}.save_spec(now);
+}
+
+// Behind that: as if it had never had a network.
+void forget(const Context& context, Links& links, const Spec& spec)
+{
+  links.release(spec.id);
   Spec now = spec;
-  now.networked = wish.needs_link();
-  Containers{root}.save_spec(now);
-  if (!now.networked) remove_network_wish(root, spec.id);
+  now.networked = false;
+  Containers{context.root}.save_spec(now);
+  remove_network_wish(context.root, spec.id);
 }
 
 // Makes the kernel agree with the wish of a container that runs. Its wish is stored.
@@ -104,11 +110,13 @@ void make_so(const Context& context, const std::vector<Member>& members)
   undo.push("put the network back as it was", [&] {
     for (const Member& each : members) store(context, each.spec(), each.before);
     carry_out_all(&Member::before);
+    for (const Member& each : members)
+      if (!each.before.needs_link()) forget(context, links, each.spec());
   });
   for (const Member& each : members) store(context, each.spec(), each.after);
   carry_out_all(&Member::after);
   for (const Member& each : members)
-    if (!each.after.needs_link()) links.release(each.spec().id);
+    if (!each.after.needs_link()) forget(context, links, each.spec());
   for (const Member& each : members)
     append(context.root, {.id = each.spec().id, .name = each.spec().name, .verb = context.verb, .outcome = "done"});
   undo.commit();

@@ -484,3 +484,27 @@ def test_a_killed_build_leaves_no_link(box, far):
     wait_until(lambda: not kernel()[0], 10, "the link goes with the step")
     box.ok("doctor", "--fix")
     assert nothing_left() and not list((box.root / "network").glob("[0-9]*"))
+
+
+@pytest.mark.parametrize("words", ["run -d --internet --expose 80-8080 box web -- sleep 1000", "addnetwork there -i",
+                                   "delnetwork linked", "peer there linked"])
+def test_killed_before_any_call_it_leaves_nothing_that_is_not_found(box, words):
+    """All processes of this root at one moment; doctor --fix and rm take away whatever was begun."""
+    number = 0
+    while number < 300:
+        for name in ("there", "linked"):
+            box.run("rm", "-f", name)
+            box.ok("run", "-d", "box", name, "--", "sleep", "1000")
+        box.ok("addnetwork", "linked", "-i")
+        gated = Gated(box, *words.split())
+        killed = gated.kill_before(number, everybody=True)
+        assert killed or gated.status == 0, gated.error
+        box.ok("doctor", "--fix")
+        for container in box.json("ps", "-a"):
+            box.ok("rm", "-f", container["name"])
+        wait_until(nothing_left, 5, lambda: f"left after {gated.calls[-1]}: {kernel()}")
+        assert not list((box.root / "network").glob("[0-9]*")), gated.calls[-1]
+        if not killed:
+            break
+        number += 3 if number > 3 else 1  # each call in three of a long row: the states between are alike
+    assert 5 < number < 300
