@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
+#include <set>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -101,32 +103,74 @@ bool is_meant(const ConnectionFilter& filter, Bytes attributes)
   return filter.asked == 0 || port(asked, CTA_PROTO_DST_PORT) == filter.asked;
 }
 
-void forget_one_by_one(Trace& trace, Netlink& netfilter, const ConnectionFilter& filter)
+namespace {
+
+// Reads all connections of a family and deletes those that are `meant`.
+void delete_each(Trace& trace, Netlink& netfilter, int address_family, const std::function<Told()>& describe,
+                 const std::function<bool(Bytes)>& meant)
 {
   struct Connection {
     std::vector<std::byte> tuple, id;
   };
   std::vector<Connection> found;
-  const bool is_ipv4 = address_bytes(filter.address).size() == 4;
-  const nfgenmsg family{
-      .nfgen_family = static_cast<__u8>(is_ipv4 ? AF_INET : AF_INET6), .version = NFNETLINK_V0, .res_id = 0};
+  const nfgenmsg family{.nfgen_family = static_cast<__u8>(address_family), .version = NFNETLINK_V0, .res_id = 0};
   Message request{conntrack_type(IPCTNL_MSG_CT_GET), NLM_F_DUMP};
   request.fixed(family);
   netfilter.dump(
-      "read the connections of " + filter.address, request, [&] { found.clear(); },
+      "read the connections of the host", request, [&] { found.clear(); },
       [&](uint16_t type, Bytes payload) {
         if (type != conntrack_type(IPCTNL_MSG_CT_NEW) || payload.size() < sizeof(nfgenmsg)) return;
         const Bytes attributes = payload.subspan(sizeof(nfgenmsg));
         const Bytes tuple = attribute_in(attributes, CTA_TUPLE_ORIG), id = attribute_in(attributes, CTA_ID);
-        if (!tuple.empty() && is_meant(filter, attributes))
+        if (!tuple.empty() && meant(attributes))
           found.push_back({{tuple.begin(), tuple.end()}, {id.begin(), id.end()}});
       });
   for (const Connection& connection : found) {
     Message message{conntrack_type(IPCTNL_MSG_CT_DELETE), NLM_F_ACK};
     message.fixed(family).bytes(CTA_TUPLE_ORIG | NLA_F_NESTED, connection.tuple);
     if (!connection.id.empty()) message.bytes(CTA_ID, connection.id);
-    const int error = netfilter.try_change(trace, "conntrack", [&] { return told_of(filter); }, {&message, 1});
-    if (error != 0 && error != ENOENT) throw Error{told_of(filter).what, error};
+    const int error = netfilter.try_change(trace, "conntrack", describe, {&message, 1});
+    if (error != 0 && error != ENOENT) throw Error{describe().what, error};
+  }
+}
+
+} // namespace
+
+void forget_one_by_one(Trace& trace, Netlink& netfilter, const ConnectionFilter& filter)
+{
+  delete_each(
+      trace, netfilter, address_bytes(filter.address).size() == 4 ? AF_INET : AF_INET6, [&] { return told_of(filter); },
+      [&](Bytes attributes) { return is_meant(filter, attributes); });
+}
+
+void forget_early_askers(Trace& trace, Netlink& netfilter, uint16_t port, const std::vector<std::string>& addresses)
+{
+  if (is_empty_now()) return;
+  std::set<std::vector<std::byte>> local;
+  for (const std::string& address : addresses) local.insert(address_bytes(address));
+  const auto told = [&] {
+    return Told{fmt::format("forget who asked at UDP port {} before it was published", port), "IPCTNL_MSG_CT_DELETE",
+                fmt::format("conntrack -D -p udp --orig-port-dst {}", port)};
+  };
+  for (const int family : {AF_INET, AF_INET6}) {
+    const auto address_of = [&](Bytes tuple, uint16_t ipv4, uint16_t ipv6) {
+      const Bytes bytes = attribute_in(attribute_in(tuple, CTA_TUPLE_IP), family == AF_INET ? ipv4 : ipv6);
+      return std::vector<std::byte>{bytes.begin(), bytes.end()};
+    };
+    const auto is_early = [&](Bytes attributes) {
+      const Bytes begun = attribute_in(attributes, CTA_TUPLE_ORIG), reply = attribute_in(attributes, CTA_TUPLE_REPLY);
+      const Bytes protocol = attribute_in(begun, CTA_TUPLE_PROTO);
+      if (structure_from<uint8_t>(attribute_in(protocol, CTA_PROTO_NUM)) != IPPROTO_UDP) return false;
+      if (ntohs(structure_from<uint16_t>(attribute_in(protocol, CTA_PROTO_DST_PORT))) != port) return false;
+      const auto asked = address_of(begun, CTA_IP_V4_DST, CTA_IP_V6_DST);
+      const bool loops = family == AF_INET && !asked.empty() && asked.front() == std::byte{127};
+      return (loops || local.contains(asked)) && asked == address_of(reply, CTA_IP_V4_SRC, CTA_IP_V6_SRC);
+    };
+    try {
+      delete_each(trace, netfilter, family, told, is_early);
+    } catch (const Error& error) {
+      if (!tracks_nothing(error.number())) throw;
+    }
   }
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace conductor::net {
 
@@ -26,6 +27,11 @@ void forget_connections(Trace& trace, Netlink& netfilter, const ConnectionFilter
 // filter, and the filter for IPv6 addresses takes exactly the others (ctnetlink_filter_match_tuple() has the comparison
 // the wrong way round, seen with 6.18).
 void forget_one_by_one(Trace& trace, Netlink& netfilter, const ConnectionFilter& filter);
+
+// UDP has no beginning: who asked before a port was published would be sent to the host itself for as long as he goes
+// on asking. Forgets what is addressed to `port` at one of `addresses` (this host's, as text) and is not translated.
+// Throws Error.
+void forget_early_askers(Trace& trace, Netlink& netfilter, uint16_t port, const std::vector<std::string>& addresses);
 
 // Whether a connection, the attributes of an IPCTNL_MSG_CT_NEW, is meant. Pure.
 bool is_meant(const ConnectionFilter& filter, Bytes attributes);

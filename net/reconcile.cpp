@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <set>
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -133,6 +134,24 @@ void set_reaches(Trace& trace, Netlink& route, Of which, const std::vector<LinkI
   }
 }
 
+// UDP clients of ports that have just been published, who have heard nothing from the host so far.
+void hear_early_askers(Trace& trace, Sockets& sockets, const Difference& difference)
+{
+  constexpr size_t part = 4; // protocol and port, each padded
+  std::set<uint16_t> ports;
+  for (const Permission& each : difference.missing) {
+    const Bytes key{each.element.key.bytes};
+    if (!each.set.starts_with("published") || key.size() < 2 * part) continue;
+    if (std::to_integer<int>(key[key.size() - 2 * part]) != IPPROTO_UDP) continue;
+    ports.insert(ntohs(structure_from<uint16_t>(key.last(part))));
+  }
+  if (ports.empty()) return;
+  std::vector<std::string> addresses;
+  for (const Address& address : read_addresses(sockets.route))
+    addresses.push_back(address.text.substr(0, address.text.find('/')));
+  for (const uint16_t port : ports) forget_early_askers(trace, sockets.nft, port, addresses);
+}
+
 // From `all` to what `difference` makes of it. Flags that are needed come before, those that are not go after.
 void grant_and_withdraw(Trace& trace, Sockets& sockets, const std::vector<Permission>& all, Difference difference,
                         LinkIndex index, const Subnet& subnet, const std::string& what)
@@ -144,6 +163,7 @@ void grant_and_withdraw(Trace& trace, Sockets& sockets, const std::vector<Permis
   set_reaches(trace, sockets.route, Of::those_that_may, links, later, subnet);
   apply(trace, sockets.nft, difference, what);
   set_reaches(trace, sockets.route, Of::those_that_may_not, links, later, subnet);
+  hear_early_askers(trace, sockets, difference);
 }
 
 // What the host must do for this container, beyond the rules. Peers need nothing: forwarding is a matter of their

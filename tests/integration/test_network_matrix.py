@@ -348,6 +348,24 @@ def test_running_connections_end_with_their_permission(street, family):
         client.close()
 
 
+def test_who_asked_before_a_port_was_published_is_heard_afterwards(street):
+    """UDP from one port of the client to one of the host: the kernel takes it for one conversation."""
+    import socket
+
+    for space, host in ((street.town.lan, Town.HOST_ON_LAN), (street.town.lan, Town.HOST_ON_LAN6), (street.town.host, "127.0.0.1")):
+        client = space.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        with client:
+            client.settimeout(2 * PATIENCE)
+            client.connect((host, OUTER))
+            client.send(b"too early")
+            with pytest.raises(ConnectionRefusedError):
+                client.recv(100)
+            street.box.ok("addnetwork", "a", "-e", f"{INNER}-{OUTER}/udp")
+            client.send(b"and now?")
+            assert client.recv(100) == b"a"
+            street.box.ok("delnetwork", "a", "-e", f"{INNER}-{OUTER}/udp")
+
+
 # ---- what must not become possible
 
 def test_the_host_does_not_become_a_router_for_others(street):
