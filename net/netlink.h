@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace conductor::net {
@@ -166,6 +167,8 @@ class Netlink {
 public:
   // protocol: NETLINK_ROUTE (0), NETLINK_NETFILTER, NETLINK_SOCK_DIAG. Throws Error.
   explicit Netlink(int protocol = 0);
+  // A socket that somebody opened: a test that plays the kernel.
+  explicit Netlink(Fd socket) : socket_(std::move(socket)) {}
 
   using Visitor = Answer::Visitor;
   // Sends `request` and hands each message of the answer to `visit`. When something changed meanwhile (NLM_F_DUMP_INTR)
