@@ -109,6 +109,7 @@ Message::Message(uint16_t type, uint16_t flags) : bytes_(MNL_NLMSG_HDRLEN)
 
 Message& Message::fixed_bytes(Bytes bytes)
 {
+  if (bytes.empty()) return *this;
   bytes_.resize(bytes_.size() + padded(bytes.size()));
   void* place = mnl_nlmsg_put_extra_header(header_of(bytes_), bytes.size());
   std::memcpy(place, bytes.data(), bytes.size());

@@ -252,6 +252,11 @@ void change(Trace& trace, std::string_view root_id, const WantedLink& wanted)
 {
   const HostLock lock{trace};
   Sockets sockets;
+  // It may have stopped since it was looked at. A table made for nobody would stay for good.
+  const auto link = find_link(sockets.route, link_name(wanted.index));
+  const auto mark = link ? mark_from(link->alias) : std::nullopt;
+  if (!mark || !is_ours(*link) || mark->gone || mark->root_id != root_id || mark->container_id != wanted.container_id)
+    return;
   const Subnet subnet = ensure_table(trace, sockets, {});
   const std::vector<Permission> all = read_permissions(sockets.nft);
   const Difference changes =

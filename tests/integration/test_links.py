@@ -130,12 +130,12 @@ def test_published_port_from_everywhere(world):
 
 
 def test_published_at_one_address(world):
-    world.container("web", 7, "port=tcp/8080/80/127.0.0.1", f"port=tcp/8081/80/{world.LAN}.2", f"port=tcp/8082/80/{world.LAN6}2")
+    web = world.container("web", 7, "port=tcp/8080/80/127.0.0.1", f"port=tcp/8081/80/{world.LAN}.2", f"port=tcp/8082/80/{world.LAN6}2")
     assert world.host.reaches("127.0.0.1", 8080) == "yes"
     assert world.lan.reaches(f"{world.LAN}.2", 8080) == world.internet.reaches(f"{world.NET}.2", 8080) == "refused"
     assert world.lan.reaches(f"{world.LAN}.2", 8081) == world.lan.reaches(f"{world.LAN6}2", 8082) == "yes"
     assert world.internet.reaches(f"{world.NET}.2", 8081) == "refused"
-    refused = world.drive("change", "id=0", "name=x", "index=7", "port=tcp/8083/80/::1", check=False)
+    refused = world.drive("change", *world.words(web), "port=tcp/8083/80/::1", check=False)
     assert "::1" in refused.stderr and "127.0.0.1" in refused.stderr
 
 
@@ -211,6 +211,17 @@ def test_everything_is_as_before(world):
     assert "cond7" not in run("ip", "-br", "link")
     assert world.host.reaches(db.address, 80) == "yes"
     world.detach(db, "end=now")
+    assert picture() == before
+
+
+def test_a_change_that_comes_too_late_makes_nothing(world):
+    before = picture()
+    web = world.container("web", 7)
+    world.detach(web)
+    world.change(web, "internet=1")
+    assert run("nft", "list", "ruleset") == ""
+    run("ip", "link", "delete", "cond7")
+    world.change(web, "internet=1")
     assert picture() == before
 
 
