@@ -25,7 +25,9 @@ def started(conductor, *names, **options):
     conductor.busybox_image("box")
     for name in names:
         conductor.ok("run", "-d", "box", name, *SERVER)
-    return open_console(conductor, **options)
+    screen = open_console(conductor, **options)
+    screen.wait_for_text(f"{len(names)} up / {len(names)}")
+    return screen
 
 
 def network(conductor, name):
@@ -155,6 +157,8 @@ def test_a_container_that_is_refused_the_internet_is_offered_it(conductor, far):
     screen.wait_for_text("eth0")
     assert fetch(conductor, "web", outside.THERE) == ""
     has(screen, "web was refused the internet", "a lets it out")
+    screen.press("a")
+    has(screen, "new  web -> internet and LAN", "$ conductor addnetwork web -i")
 
 
 def test_two_that_are_marked_are_peered(conductor):
@@ -253,6 +257,7 @@ def test_the_map_is_read_at_every_size_and_in_every_theme(conductor, far, rows, 
     conductor.ok("addnetwork", "web", "-i", "-e", "80-8080")
     conductor.ok("peer", "web", "db")
     screen = open_console(conductor, "--theme", theme, rows=rows, columns=columns)
+    screen.wait_for_text("3 up / 3")
     screen.press("Right")
     has(screen, "HOST PORT", "REACHES", "not connected: lonely")
     rule = "-" if theme == "projector" else "─"
@@ -303,8 +308,10 @@ def test_who_only_looks_sees_the_map_and_changes_nothing(conductor):
         conductor.ok("run", "-d", "box", name, *SERVER)
     conductor.ok("peer", "web", "db")
     screen = open_console(conductor, "--read-only")
+    screen.wait_for_text("2 up / 2")
     screen.press("Right")
     screen.wait_for(lambda: sum("<-> " in line for line in screen.lines) >= 2)
+    has(screen, "rates and refusals are not to be seen")
     for key in "ap":
         screen.press(key)
         has(screen, "only looks")

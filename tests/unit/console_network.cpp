@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 using namespace conductor;
 using namespace conductor::console;
@@ -44,8 +45,10 @@ RefusalPicture refused(const std::string& from, const std::string& to, std::uint
   const auto is_container = [](const std::string& name) {
     return !name.starts_with("eth") && !name.starts_with("cond");
   };
-  return {.from_link = is_container(from) ? "cond-" + from : from,
-          .to_link = is_container(to) ? "cond-" + to : to,
+  const std::map<std::string, std::string> links{
+      {"web", "cond7"}, {"db", "cond9"}, {"cache", "cond12"}, {"job", "cond2"}};
+  return {.from_link = is_container(from) ? links.at(from) : from,
+          .to_link = is_container(to) ? links.at(to) : to,
           .from_id = is_container(from) ? from + "-id" : "",
           .to_id = is_container(to) ? to + "-id" : "",
           .packets = packets};
@@ -106,6 +109,12 @@ TEST(ConsoleNetwork, RefusalsAreToldWithTheOffer)
   EXPECT_EQ(text_of(snapshot, refused("db", "cond99", 3)), "db was refused a container of another root 3 times");
   EXPECT_EQ(text_of(snapshot, refused("db", "db", 3)),
             "db sent under an address that is not its own 3 times: that never passes");
+}
+
+TEST(ConsoleNetwork, OnlyOurLinksAreContainers)
+{
+  EXPECT_TRUE(is_containers_link("cond7"));
+  for (const char* link : {"cond", "conduit0", "eth0", "cond7a", ""}) EXPECT_FALSE(is_containers_link(link)) << link;
 }
 
 TEST(ConsoleNetwork, WhatIsAllowedByNowIsOfferedNoMore)

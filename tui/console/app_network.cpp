@@ -61,19 +61,14 @@ void App::watch_network(const Snapshot& snapshot)
   std::size_t told = 0;
   for (const RefusalPicture& refusal : refusals_.look(snapshot.network, snapshot.time_us))
     if (!is_allowed_now(snapshot, refusal) && told++ < most_told) say(Role::warning, refusal_text(snapshot, refusal));
-  if (snapshot.network.rules_missing && !mending_) mend_network();
+  if (snapshot.network.rules_missing && !mending_ && !options_.read_only) mend_network();
   mending_ = snapshot.network.rules_missing;
 }
 
 // Any verb of the network puts right what it finds; this one does nothing else. It says what it mended.
 void App::mend_network()
 {
-  const std::string what = "somebody took away the rules that keep containers apart";
-  if (options_.read_only) {
-    say(Role::bad, what + ": conductor networks puts them back");
-    return;
-  }
-  say(Role::bad, what + "; putting them back");
+  say(Role::bad, "somebody took away the rules that keep containers apart; putting them back");
   try {
     start_job("mend the network", {"networks"});
   } catch (const Error& error) {
@@ -137,6 +132,13 @@ void App::do_addnetwork(const Action&, const Key&)
   port_answers_.clear();
   auto fields = connect_fields([this] { return form_world(); }, view_now().value_or(LinkView{}));
   recall(fields, last_values_["addnetwork"]);
+  // Who was refused the internet is asked about that.
+  const auto refused = refusals_.ordered(*world_.snapshot, id);
+  const bool wants_out = std::any_of(refused.begin(), refused.end(), [&](const auto& each) {
+    return each.from_id == id && !is_containers_link(each.to_link);
+  });
+  for (Field& field : fields)
+    if (wants_out && field.label == "internet") field.value = "yes";
   const auto make = [name](const std::vector<std::string>& values) { return connect_arguments(name, values); };
   const auto preview = [this, id](const std::vector<std::string>& values) {
     const ConnectWish wish = connect_wish(values);

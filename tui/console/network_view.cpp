@@ -24,9 +24,6 @@ std::string name_of(const Snapshot& snapshot, const std::string& id)
   return container != nullptr ? container->spec().name : id.substr(0, 12);
 }
 
-// A link of a container of another root; all others lead out of this host.
-bool is_containers(const std::string& link) { return link.starts_with("cond"); }
-
 std::string times_text(std::uint64_t count)
 {
   return count == 1 ? "once" : count == 2 ? "twice" : size_text(count) + " times";
@@ -83,12 +80,19 @@ const ContainerPicture* find_named(const Snapshot& snapshot, const std::string& 
 
 // ---- refusals
 
+bool is_containers_link(const std::string& link)
+{
+  constexpr std::string_view prefix = "cond";
+  return link.starts_with(prefix) && link.size() > prefix.size() &&
+         link.find_first_not_of("0123456789", prefix.size()) == link.npos;
+}
+
 bool is_allowed_now(const Snapshot& snapshot, const RefusalPicture& refusal)
 {
   const ContainerPicture* from = find_picture(snapshot, refusal.from_id);
   if (from == nullptr || refusal.from_link == refusal.to_link) return false;
   if (!refusal.to_id.empty()) return is_peer(*from, name_of(snapshot, refusal.to_id));
-  return !is_containers(refusal.to_link) && from->link && from->link->internet;
+  return !is_containers_link(refusal.to_link) && from->link && from->link->internet;
 }
 
 std::string refusal_text(const Snapshot& snapshot, const RefusalPicture& refusal, const std::string& selected)
@@ -102,10 +106,11 @@ std::string refusal_text(const Snapshot& snapshot, const RefusalPicture& refusal
     return fmt::format("{} sent under an address that is not its own {}: that never passes", from, times);
   if (!from.empty() && !to.empty())
     return fmt::format("{} was refused {} {}: {} peers them", from, to, times, key("p", from));
-  if (is_containers(refusal.to_link) && to.empty())
+  if (is_containers_link(refusal.to_link) && to.empty())
     return fmt::format("{} was refused a container of another root {}", from, times);
   if (!from.empty()) return fmt::format("{} was refused the internet {}: {} lets it out", from, times, key("a", from));
-  if (is_containers(refusal.from_link)) return fmt::format("a container of another root was refused {} {}", to, times);
+  if (is_containers_link(refusal.from_link))
+    return fmt::format("a container of another root was refused {} {}", to, times);
   return fmt::format("somebody behind {} was refused {} {}: {} publishes a port", refusal.from_link, to, times,
                      key("a", to));
 }
@@ -171,7 +176,7 @@ std::vector<UseRow> use_rows(const Snapshot& snapshot, const ContainerPicture& c
           {.what = name_of(snapshot, other), .refused = refused_between(snapshot, id, other), .allowed = false});
       continue;
     }
-    const bool internet = out && !is_containers(each.to_link);
+    const bool internet = out && !is_containers_link(each.to_link);
     const std::string what = internet ? "internet" : (out ? "to " + each.to_link : "from " + each.from_link);
     const auto row = std::find_if(rows.begin(), rows.end(), [&](const UseRow& one) { return one.what == what; });
     if (row != rows.end())
@@ -205,9 +210,9 @@ std::vector<Target> targets_of(const Snapshot& snapshot, const ContainerPicture&
   }
   for (const auto& each : snapshot.network.refusals) {
     if (each.from_id != id || each.from_link == each.to_link || is_allowed_now(snapshot, each)) continue;
-    const std::string to = !each.to_id.empty()           ? name_of(snapshot, each.to_id)
-                           : is_containers(each.to_link) ? each.to_link
-                                                         : "internet";
+    const std::string to = !each.to_id.empty()                ? name_of(snapshot, each.to_id)
+                           : is_containers_link(each.to_link) ? each.to_link
+                                                              : "internet";
     const auto same =
         std::find_if(all.begin(), all.end(), [&](const Target& one) { return one.refused && one.to == to; });
     if (same == all.end()) all.push_back({"-x-", to, size_text(each.packets) + " refused", true});

@@ -15,6 +15,8 @@ namespace conductor::console {
 
 // ---- refusals
 
+/// A link of a container, of whatever root; all others lead out of this host.
+bool is_containers_link(const std::string& link);
 /// May this pass by now? What was refused before the permission came stays in the kernel's count for a while.
 bool is_allowed_now(const Snapshot& snapshot, const RefusalPicture& refusal);
 /// "web was refused db 12 times: p peers them"; "p on web" where another one than `selected` is meant.

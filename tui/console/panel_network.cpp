@@ -92,6 +92,9 @@ std::vector<std::string> foot_lines(const Snapshot& snapshot, const ContainerPic
   if (selected != nullptr && !selected->link && selected->spec().network != NetworkMode::host)
     lines.push_back(selected->spec().name + " is connected to nothing: a connects it, p makes it a peer");
   const std::string id = lines.empty() ? "" : selected->spec().id; // is told
+  // A console that only looks may not ask the kernel this.
+  if (const auto& problem = snapshot.network.problem; !problem.empty())
+    lines.push_back("rates and refusals are not to be seen: " + problem);
   if (const auto rest = unconnected(snapshot, id); !rest.empty()) lines.push_back("not connected: " + joined(rest));
   lines.emplace_back("each of these and the host talk; containers only with their peers (<->)");
   return lines;
