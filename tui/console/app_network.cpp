@@ -270,8 +270,8 @@ void App::do_delnetwork(const Action& action, const Key&)
   }
   for (const PublishedRange& range : ranges_of(view.published)) {
     const std::string text = range.inner + "-" + range.outer;
-    offer("port " + range.outer, fmt::format("host {} -> {} {} ends", range.outer, name, range.inner),
-          {"--expose", text}, {{"addnetwork", object(id), "--expose", text}});
+    offer("port", fmt::format("host {} -> {} {} ends", range.outer, name, range.inner), {"--expose", text},
+          {{"addnetwork", object(id), "--expose", text}});
     all.insert(all.end(), {"--expose", text});
   }
   std::vector<std::vector<std::string>> back;
@@ -281,10 +281,10 @@ void App::do_delnetwork(const Action& action, const Key&)
     const ContainerPicture* other = find_named(*world_.snapshot, peer);
     if (other == nullptr) continue;
     choices.push_back(
-        {"", "peer " + peer, fmt::format("{} <-> {} ends", name, peer), [this, id, peer] { drop_peer(id, peer); }});
+        {"", "peer", fmt::format("{} <-> {} ends", name, peer), [this, id, peer] { drop_peer(id, peer); }});
     back.push_back({"peer", object(id), object(other->spec().id)});
   }
-  offer("everything", "its link goes: the host, the internet, ports and peers", {}, std::move(back));
+  offer("everything", "host, internet, ports and peers all end", {}, std::move(back));
   overlays_.push_back(std::make_unique<ChooseOverlay>("DISCONNECT " + name, std::move(choices)));
 }
 
