@@ -142,6 +142,8 @@ TEST(ConsoleNetwork, TheRefusalThatGrewLastComesFirst)
   EXPECT_EQ(watch.ordered(snapshot, "web-id")[0].from_id, "web-id") << "what concerns it first";
   look({refused("web", "cache", 51), refused("db", "cache", 2)}, 4);
   EXPECT_EQ(watch.ordered(snapshot, "cache-id")[0].from_id, "web-id");
+  EXPECT_TRUE(look({}, 5).empty());
+  EXPECT_EQ(look({refused("web", "cache", 1)}, 6).size(), 1U) << "told again after the kernel forgot it";
 }
 
 TEST(ConsoleNetwork, ALinkShowsWhatPassesItToEachOther)

@@ -118,10 +118,14 @@ std::string refusal_text(const Snapshot& snapshot, const RefusalPicture& refusal
 std::vector<RefusalPicture> RefusalWatch::look(const NetworkPicture& picture, std::uint64_t now_us)
 {
   std::vector<RefusalPicture> fresh;
+  // What the kernel has forgotten, since it was an hour ago, is forgotten here too.
+  const std::map<Way, Seen> before = std::exchange(seen_, {});
   for (const auto& each : picture.refusals) {
-    const auto [seen, is_new] = seen_.try_emplace({each.from_link, each.to_link});
-    if (each.packets != seen->second.packets) seen->second = {each.packets, now_us};
-    if (is_new) fresh.push_back(each);
+    const Way way{each.from_link, each.to_link};
+    const auto known = before.find(way);
+    const bool grew = known == before.end() || known->second.packets != each.packets;
+    seen_[way] = grew ? Seen{each.packets, now_us} : known->second;
+    if (known == before.end()) fresh.push_back(each);
   }
   return fresh;
 }
