@@ -170,6 +170,24 @@ std::vector<Element> read_elements(Netlink& nft, std::string_view set)
   return all;
 }
 
+std::optional<Element> find_element(Netlink& nft, std::string_view set, const Value& key)
+{
+  std::optional<Element> found;
+  const std::string what = fmt::format("look into the set {} of the table inet {}", set, our_table);
+  Message request = nft_message(NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_ACK);
+  request.text(NFTA_SET_ELEM_LIST_TABLE, our_table).text(NFTA_SET_ELEM_LIST_SET, set);
+  request.nest(NFTA_SET_ELEM_LIST_ELEMENTS, [&] {
+    request.nest(NFTA_LIST_ELEM,
+                 [&] { request.nest(NFTA_SET_ELEM_KEY, [&] { request.bytes(NFTA_DATA_VALUE, key.bytes); }); });
+  });
+  const int error = nft.ask(what, request, [&](uint16_t type, Bytes payload) {
+    if (type != nft_type(NFT_MSG_NEWSETELEM)) return;
+    for (Element& each : elements_from(payload)) found = std::move(each);
+  });
+  if (error != 0 && error != ENOENT) throw Error{what, error};
+  return found;
+}
+
 std::string Chain::family_name() const
 {
   switch (family) {

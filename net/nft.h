@@ -39,6 +39,8 @@ std::string link_in(const Value& key, size_t part);
 
 // The elements of a set of our table. ENOENT when there is no such set (or table). Throws Error.
 std::vector<Element> read_elements(Netlink& nft, std::string_view set);
+// One of them, none when the set (or the table) does not have it. Costs the same however long the set is. Throws Error.
+std::optional<Element> find_element(Netlink& nft, std::string_view set, const Value& key);
 // What NFT_MSG_NEWSETELEM holds. Pure.
 std::vector<Element> elements_from(Bytes payload);
 

@@ -143,6 +143,21 @@ std::vector<Permission> read_permissions(Netlink& nft)
   return all;
 }
 
+std::vector<Permission> read_permissions_for(Netlink& nft, const WantedLink& wanted, const Subnet& subnet)
+{
+  // Whatever a link may do, it is in `routed` by the same transaction.
+  if (!wanted.peers.empty() || find_element(nft, "routed", link_value(link_name(wanted.index))))
+    return read_permissions(nft);
+  std::vector<Permission> found;
+  for (const Permission& each : permissions_of({}, wanted, subnet)) {
+    auto taken = find_element(nft, each.set, each.element.key);
+    if (!taken) continue;
+    write_texts(each.set, *taken);
+    found.push_back({each.set, std::move(*taken)});
+  }
+  return found;
+}
+
 std::vector<Permission> permissions_on(LinkIndex index, const std::vector<Permission>& all, const Subnet& subnet)
 {
   const std::string own = link_name(index);

@@ -25,6 +25,10 @@ std::vector<Permission> permissions_of(std::string_view root_id, const WantedLin
 // All elements of all sets that permissions are in. Throws Error; ENOENT when there is no table.
 std::vector<Permission> read_permissions(Netlink& nft);
 
+// Those that matter when the link of `wanted` is given what it wants and loses what it had: all, except that where it
+// had nothing and is to have no peers only its ports need to be looked up, however long the sets are. Throws Error.
+std::vector<Permission> read_permissions_for(Netlink& nft, const WantedLink& wanted, const Subnet& subnet);
+
 // Those that belong to the link `index`: its own, and the halves of pairs with others. Pure.
 std::vector<Permission> permissions_on(LinkIndex index, const std::vector<Permission>& all, const Subnet& subnet);
 

@@ -236,7 +236,7 @@ Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, 
   });
 
   // An earlier container of this index may have left elements, and this one would inherit them.
-  const std::vector<Permission> all = read_permissions(sockets.nft);
+  const std::vector<Permission> all = read_permissions_for(sockets.nft, wanted, subnet);
   const auto left = permissions_on(wanted.index, all, subnet);
   const Difference missing = difference(left, permissions_of(root_id, wanted, subnet));
   refuse_taken(missing, all);
@@ -258,7 +258,7 @@ void change(Trace& trace, std::string_view root_id, const WantedLink& wanted)
   if (!mark || !is_ours(*link) || mark->gone || mark->root_id != root_id || mark->container_id != wanted.container_id)
     return;
   const Subnet subnet = ensure_table(trace, sockets, {});
-  const std::vector<Permission> all = read_permissions(sockets.nft);
+  const std::vector<Permission> all = read_permissions_for(sockets.nft, wanted, subnet);
   const Difference changes =
       difference(permissions_on(wanted.index, all, subnet), permissions_of(root_id, wanted, subnet));
   refuse_taken(changes, all);
