@@ -2,6 +2,7 @@
 //
 // The properties: nothing crashes or reads outside of the datagram; an answer ends or says that it is damaged; what was
 // read is no longer than what it was read from.
+#include "fuzz/fuzzing.h"
 #include "net/conntrack.h"
 #include "net/link_reader.h"
 #include "net/listeners.h"
@@ -9,20 +10,10 @@
 #include "net/nft.h"
 #include "net/subnet.h"
 
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <vector>
-
 namespace {
 
+using namespace conductor::fuzz;
 using namespace conductor::net;
-
-void fail(const char* what)
-{
-  std::fprintf(stderr, "property broken: %s\n", what);
-  std::abort();
-}
 
 void read_payload(Bytes payload)
 {
