@@ -18,7 +18,7 @@ std::vector<std::string> ports_of(std::string_view text);
 std::string stop_signal_of(const std::string& text);
 // "linux/amd64", "amd64", "local": only this machine's own is possible, since its programs run here.
 void check_platform(std::string_view platform);
-// --network of RUN: "host", "none"; "" for the one of the build.
+// --network of RUN: "internet", "host", "none"; "" for the one of the build.
 std::string network_of(const Instruction& instruction);
 // Of ARG and ENV.
 void check_variable_name(const Instruction& instruction, std::string_view name);
