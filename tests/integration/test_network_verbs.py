@@ -2,6 +2,7 @@
 and what is left of it."""
 import json
 import os
+import re
 import socket
 import subprocess
 import tarfile
@@ -508,3 +509,14 @@ def test_killed_before_any_call_it_leaves_nothing_that_is_not_found(box, words):
             break
         number += 3 if number > 3 else 1  # each call in three of a long row: the states between are alike
     assert 5 < number < 300
+
+
+def test_the_demo_talks(conductor):
+    """One container asks the other for the time, by name, from its first question on."""
+    assert "are peers" in conductor.ok("demo")
+    try:
+        wait_until(lambda: re.search(r"\d\d:\d\d:\d\d", conductor.ok("logs", "demo-client")), 10, lambda: "the time is told")
+        assert "bad address" not in conductor.run("logs", "demo-client").stdout
+        assert "demo-web runs already" in conductor.ok("demo")
+    finally:
+        conductor.ok("stop", "demo-web", "demo-client")

@@ -60,14 +60,14 @@ class Run:
 
     Conductor's own calls count until the verb's end. A keeper goes on after that, with nobody to tell it to, and so does
     what removes things behind a verb; both are told when they are cloned. When the verb has ended, all containers are
-    removed, since strace waits for the last keeper. The commands inside must change nothing in processes of their own.
+    removed, since strace waits for the last keeper. What the commands inside do is theirs, and so are their children.
     """
 
     def __init__(self, conductor, *arguments, input=""):
         directory, printed = conductor.directory / "strace", conductor.directory / "told"
         directory.mkdir()
         # -D: strace is not the parent of the verb but its grandchild, so we see the verb's end, and strace's by its stdout.
-        command = ["strace", "-D", "-ff", "-qq", "-y", "-ttt", "-s", "4096", "-o", str(directory / "of"), "-e", "signal=none",
+        command = ["strace", "-D", "-ff", "--decode-pids=pidns", "-qq", "-y", "-ttt", "-s", "4096", "-o", str(directory / "of"), "-e", "signal=none",
                    "-e", "trace=execve," + ",".join(COUNTED + FILES), *conductor.command("--explain=json", *arguments)]
         (conductor.directory / "input").write_text(input)
         with open(conductor.directory / "input") as given, open(printed, "w") as told:
@@ -81,9 +81,26 @@ class Run:
         self.printed = "\n".join(line for line in lines if not line.startswith("{"))
         # strace shows the wall clock only, the stream the monotonic one.
         end = self.events[-1]["time_us"] / 1e6 + time.time() - time.monotonic() if self.events else 0
-        self.processes = {int(file.suffix[1:]): own_calls(file.read_text(errors="replace"), end)
-                          for file in directory.iterdir()}
+        texts = {int(file.suffix[1:]): file.read_text(errors="replace") for file in directory.iterdir()}
+        theirs = {child for text in texts.values() for child in children_of_others(text)}
+        while more := {child for pid in theirs for child in children(texts.get(pid, ""))} - theirs:
+            theirs |= more
+        self.processes = {pid: own_calls(text, end) for pid, text in texts.items() if pid not in theirs}
         self.untold = list(compare(self.processes, [event for event in self.events if event["event"] == "call_began"]))
+
+
+def children(text):
+    """The pids, as strace numbers them, of the processes that one has made."""
+    return [int(outer or inner) for inner, outer in
+            re.findall(r" (?:clone3?|v?fork)\(.* = (\d+)(?: /\* (\d+) in strace's PID NS \*/)?$", text, re.M)]
+
+
+def children_of_others(text):
+    """Those that it made after it had become a program that is not conductor."""
+    for found in re.finditer(r" execve\((.*) = 0$", text, re.M):
+        if "/conductor" not in found.group(1).split(",")[0]:
+            return children(text[found.end():])
+    return []
 
 
 def own_calls(text, end):

@@ -1,5 +1,6 @@
 // config, version, help, completion, console, demo: this program and this host.
 #include "core/base/error.h"
+#include "core/engine/networks.h"
 #include "tui/command/help.h"
 #include "tui/command/invocation.h"
 #include "tui/command/obtain.h"
@@ -8,6 +9,7 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace conductor::command {
@@ -15,14 +17,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Something to look at: a clock, and a process that works a little.
+// Something to look at: a server, and a client that asks it by name and works a little.
 struct DemoContainer {
   const char* name;
   const char* script;
 };
 constexpr DemoContainer demo_containers[] = {
-    {"demo-clock", "while :; do date; sleep 2; done"},
-    {"demo-worker", "i=0; while :; do i=$((i+1)); echo round $i; head -c 4000000 /dev/urandom | md5sum; sleep 1; done"},
+    {"demo-web",
+     "mkdir -p /tmp/www; while :; do date > /tmp/www/index.html; sleep 1; done & exec httpd -f -p 8000 -h /tmp/www"},
+    {"demo-client",
+     "while :; do wget -q -O - http://demo-web:8000; head -c 4000000 /dev/urandom | md5sum > /dev/null; sleep 1; done"},
 };
 
 } // namespace
@@ -83,6 +87,7 @@ int run_demo(Invocation& invocation)
   require_image(invocation, "busybox");
   Context& context = invocation.context();
   const Containers containers{invocation.root()};
+  std::vector<std::string> ids;
   for (const DemoContainer& demo : demo_containers) {
     auto id = containers.find_name(demo.name);
     if (!id) {
@@ -94,10 +99,17 @@ int run_demo(Invocation& invocation)
       request.wish.limits.memory_bytes = 64 << 20;
       id = create(context, request).id;
     }
-    const bool runs = settle(context, *id).status.state == State::running;
-    if (!runs) start(context, *id);
-    invocation.print(std::string{demo.name} + (runs ? " runs already\n" : " started\n"));
+    ids.push_back(*id);
   }
+  add_peer(context, ids[0], ids[1]); // before they run, so that the first question is answered
+  for (const std::string& id : ids) {
+    const Container container = settle(context, id);
+    const bool runs = container.status.state == State::running;
+    if (!runs) start(context, id);
+    invocation.print(container.spec.name + (runs ? " runs already\n" : " started\n"));
+  }
+  invocation.print(fmt::format("{} and {} are peers: one asks the other for the time\n", demo_containers[0].name,
+                               demo_containers[1].name));
   invocation.result(Json{{"containers", {demo_containers[0].name, demo_containers[1].name}}}.dump());
   if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDOUT_FILENO) != 1 || invocation.json()) return 0;
   invocation.become(Home::console);
