@@ -65,6 +65,10 @@ struct Plan {
 
 Plan plan(const Context& context, const BuildRequest& request)
 {
+  if (request.file == from_stdin) {
+    std::string text = kernel::read_all(STDIN_FILENO, "the build file on stdin", longest_recipe);
+    return {parse_recipe(text, "stdin"), request.context};
+  }
   std::string file = request.file;
   if (file.empty()) file = usual_file("").value_or("");
   if (file.empty()) file = usual_file(request.context).value_or("");

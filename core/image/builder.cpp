@@ -72,6 +72,7 @@ Builder::Builder(Context& context, const BuildRequest& request, const Recipe& re
   index_.emplace(root_, context_fd_.get());
   // The build file's own ignore file comes first (web.Dockerfile.dockerignore), then the context's.
   for (const char* suffix : {".conductorignore", ".dockerignore"}) {
+    if (request.file == from_stdin) break;
     const auto text = kernel::find_content(AT_FDCWD, recipe.file + suffix, 1 << 20);
     if (!text) continue;
     ignore_ = Ignore{*text};

@@ -23,10 +23,12 @@ std::pair<std::string, Secret> parse_secret(std::string_view text);
 // A number of seconds. Throws a usage Error.
 int64_t parse_epoch(std::string_view text);
 
+constexpr const char* from_stdin = "-"; // as BuildRequest::file
+
 struct BuildRequest {
   std::string name;    // of the image: "web", "web:2"
-  std::string file;    // empty: ./Conductorfile, ./Dockerfile, else the default base
-  std::string context; // directory that COPY reads; empty: the build file's
+  std::string file;    // empty: ./Conductorfile, ./Dockerfile, else the default base; from_stdin: standard input
+  std::string context; // directory that COPY reads; empty: the build file's, none for one from stdin
   std::map<std::string, std::string> build_args;
   std::string target; // stage to stop at; empty: the last
   bool no_cache = false;

@@ -259,6 +259,17 @@ def test_the_file_is_found_by_its_usual_names(conductor):
     assert "ours" in inside(conductor, "env")
 
 
+def test_a_build_file_may_come_from_stdin(conductor):
+    conductor.ok("build", "web", "-", input="FROM busybox\nRUN echo piped > /f\n")
+    assert inside(conductor, "cat", "/f") == "piped\n"
+    said = conductor.fails("build", "web", "-", input="FROM busybox\nCOPY a /a\n")
+    assert "stdin:2: COPY: this build has no context" in said and "hint: give one: --context DIR" in said
+    top = context(conductor, {"a": "from the context", "b": "", ".dockerignore": "b\n"})
+    conductor.ok("build", "web", "-", "--context", top, input="FROM busybox\nCOPY . /all\n")
+    assert inside(conductor, "ls", "/all") == "a\n"
+    assert "stdin: there is no FROM" in conductor.fails("build", "web", "-")
+
+
 def test_without_a_file_the_default_base_is_made(conductor):
     config = conductor.directory / "config.json"
     config.write_text('{"default_base": "busybox"}')

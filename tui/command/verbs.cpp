@@ -172,9 +172,10 @@ constexpr Verb rows[] = {
      .group = Group::images,
      .names = "NAME [FILE]",
      .help = "make an image from a build file",
-     .more = "FILE is ./Conductorfile, else ./Dockerfile; with neither, NAME becomes the configured default base. Each "
-             "COPY "
-             "and RUN is a layer, and is taken from the cache when nothing that it depends on has changed.",
+     .more =
+         "FILE is ./Conductorfile, else ./Dockerfile; with neither, NAME becomes the configured default base. - reads "
+         "it from stdin, and then there is no context but that of --context. Each COPY and RUN is a layer, and is "
+         "taken from the cache when nothing that it depends on has changed.",
      .example = "build web Conductorfile",
      .options = build_options,
      .least = 1,
