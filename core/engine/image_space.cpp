@@ -48,20 +48,36 @@ std::map<std::string, size_t> cached_layers(const Root& root)
   return cached;
 }
 
-uint64_t tree_bytes(int directory, int depth)
-{
+// What the files of a tree hold, hard links counted once.
+struct TreeBytes {
   uint64_t bytes = 0;
-  if (depth > 400) return 0; // a descriptor a level: what lies deeper counts nothing
+  bool is_all = true; // nothing lies deeper than we look
+  std::set<std::pair<dev_t, ino_t>> links;
+};
+
+void count_tree(TreeBytes& counted, int directory, int depth)
+{
+  if (depth > 400) { // a descriptor a level
+    counted.is_all = false;
+    return;
+  }
   for (const std::string& name : kernel::list_directory(directory, ".")) {
     struct stat status {};
     if (fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) continue;
-    if (S_ISREG(status.st_mode) && status.st_nlink > 0)
-      bytes += static_cast<uint64_t>(status.st_size) / status.st_nlink;
+    if (S_ISREG(status.st_mode))
+      if (status.st_nlink == 1 || counted.links.emplace(status.st_dev, status.st_ino).second)
+        counted.bytes += static_cast<uint64_t>(status.st_size);
     if (!S_ISDIR(status.st_mode)) continue;
     const Fd below{openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
-    if (below) bytes += tree_bytes(below.get(), depth + 1);
+    if (below) count_tree(counted, below.get(), depth + 1);
   }
-  return bytes;
+}
+
+TreeBytes bytes_below(const Root& root, const std::string& path)
+{
+  TreeBytes counted;
+  if (const auto directory = kernel::find_directory(root.dir(), path)) count_tree(counted, directory->get(), 0);
+  return counted;
 }
 
 // What goes and what it frees. With Does::removes it goes now; the layers must be owned then.
@@ -209,15 +225,53 @@ Space space(Context& context, bool containers_too)
   for (const std::string& hex : blobs.list()) found.rows.push_back({"blob", hex, blobs.size(hex), blob_owners[hex]});
   for (const Container& container : containers) {
     if (!containers_too) break;
-    const auto upper = kernel::find_directory(root.dir(), Containers{root}.path(container.spec.id) + "/rw/upper");
-    const uint64_t bytes = upper ? tree_bytes(upper->get(), 0) : 0;
+    const uint64_t bytes = bytes_below(root, Containers{root}.path(container.spec.id) + "/rw/upper").bytes;
     found.rows.push_back({"container", container.spec.name, bytes, {"container " + container.spec.name}});
   }
-  if (const auto build = containers_too ? kernel::find_directory(root.dir(), "build") : std::nullopt)
-    found.rows.push_back({"build", "caches of RUN", tree_bytes(build->get(), 0), {"cache"}});
+  if (containers_too && kernel::exists(root.dir(), "build"))
+    found.rows.push_back({"build", "caches of RUN", bytes_below(root, "build").bytes, {"cache"}});
   struct statvfs disk {};
   if (fstatvfs(root.dir(), &disk) == 0) found.free_bytes = uint64_t{disk.f_bavail} * disk.f_frsize;
   return found;
+}
+
+std::vector<DamagedLayer> damaged_layers(Context& context)
+{
+  const Root& root = context.root;
+  const Images images{root};
+  const auto all_images = images.list();
+  const auto containers = Containers{root}.list();
+  const auto stands_on = [](const std::vector<std::string>& layers, const std::string& id) {
+    return std::find(layers.begin(), layers.end(), id) != layers.end();
+  };
+  std::vector<DamagedLayer> damaged;
+  for (const std::string& id : images.layer_ids()) {
+    context.trace.throw_if_interrupted();
+    const auto layer = images.readable_layer(id);
+    const TreeBytes counted = bytes_below(root, Images::diff_path(id));
+    if (layer && (!counted.is_all || counted.bytes >= layer->size_bytes)) continue;
+    DamagedLayer found{.id = id, .images = {}, .containers = {}};
+    for (const Image& image : all_images)
+      if (stands_on(image.layers, id))
+        found.images.push_back(image.names.empty() ? "id:" + image.id.substr(0, 12) : image.names.front());
+    for (const Container& container : containers)
+      if (stands_on(container.spec.layers, id)) found.containers.push_back(container.spec.name);
+    damaged.push_back(std::move(found));
+  }
+  return damaged;
+}
+
+std::vector<DamagedLayer> remove_damaged_layers(Context& context)
+{
+  const Root& root = context.root;
+  const Fd own = Images{root}.own_layers(context.patience);
+  std::vector<DamagedLayer> damaged = damaged_layers(context);
+  std::erase_if(damaged, [](const DamagedLayer& layer) { return !layer.containers.empty(); });
+  for (const DamagedLayer& layer : damaged) {
+    const Workshop shop{root}; // out of sight first, as above
+    kernel::rename_entry(root.trace(), root.dir(), "layers/" + layer.id, root.dir(), shop.path() + "/layer");
+  }
+  return damaged;
 }
 
 std::string space_json(const Space& space)

@@ -81,4 +81,15 @@ Pruned prune(Context& context);
 // What that would remove now.
 Pruned prunable(Context& context);
 
+// A layer whose files hold less than when it was committed. Nothing is synced while layers are made (that would cost
+// more than making them), so after a power failure the last ones may have lost what was still to be written.
+struct DamagedLayer {
+  std::string id;
+  std::vector<std::string> images, containers; // names of those that stand on it
+};
+// Looks at every file of every layer, at its size only.
+std::vector<DamagedLayer> damaged_layers(Context& context);
+// Removes those that no container stands on, so that a build or a pull makes them again; gives them back. Throws Error.
+std::vector<DamagedLayer> remove_damaged_layers(Context& context);
+
 } // namespace conductor::image

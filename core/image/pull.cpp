@@ -14,6 +14,7 @@
 #include "core/store/blobs.h"
 #include "core/store/journal.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -173,7 +174,10 @@ Pulled pull(Context& context, const PullRequest& request)
     // Two that want the same image share the work.
     const StepLock lock{context.root, sha256("pull " + id)};
     const auto before = images.find(reference);
-    pulled.is_new = !before || before->id != id;
+    pulled.is_new =
+        !before || before->id != id || !std::all_of(before->layers.begin(), before->layers.end(), [&](auto& layer) {
+          return images.has_layer(layer); // a damaged one may have been removed
+        });
     if (pulled.is_new) {
       std::vector<std::string> layers = get_layers(context, from, name.repository, found, request, pulled);
       const Image image = foreign_image(context.root, std::move(layers), found.configuration);

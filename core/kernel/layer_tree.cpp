@@ -144,7 +144,14 @@ LayerTree::Found LayerTree::look(int parent, const std::string& base, const std:
 // An entry takes the place of what was there, but a directory with all that is in it.
 void LayerTree::make_way(int parent, const std::string& base, const std::string& name)
 {
-  if (::unlinkat(parent, base.c_str(), 0) == 0 || errno == ENOENT) return;
+  struct stat before {};
+  const bool was_file = ::fstatat(parent, base.c_str(), &before, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(before.st_mode) &&
+                        before.st_nlink == 1;
+  if (::unlinkat(parent, base.c_str(), 0) == 0) {
+    if (was_file) content_bytes_ -= static_cast<uint64_t>(before.st_size);
+    return;
+  }
+  if (errno == ENOENT) return;
   if (errno == EISDIR) fail("the layer has two things, one of them a directory, called", name, 0);
   fail("replace", name, errno);
 }

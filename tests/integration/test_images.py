@@ -1,5 +1,11 @@
 """Images that are there: listing, naming, removing, and the build cache."""
+import io
+import json
+import os
+import tarfile
 import threading
+
+import pytest
 
 
 def build(conductor, name, recipe):
@@ -177,3 +183,54 @@ def test_a_configuration_larger_than_anybody_reads(conductor):
     said = conductor.fails("build", "web", conductor.directory / "Recipe")
     assert "at most 4194304 are possible" in said and "hint: shorten" in said
     assert names(conductor) == []
+
+
+# ---- layers that lost bytes
+
+
+def layers_check(conductor, *options, status=0):
+    done = conductor.run("doctor", "--json", *options)
+    assert done.returncode == status, done.stdout + done.stderr
+    return next(c for c in json.loads(done.stdout) if c["check"] == "layers")
+
+
+@pytest.fixture
+def damaged(conductor):
+    """An image whose last layer has lost what a file held, as a power failure before the write-back leaves it."""
+    conductor.recipe = conductor.directory / "Conductorfile"
+    conductor.recipe.write_text("FROM busybox\nRUN echo kept > /f && ln /f /g && truncate -s 1M /hole\n")
+    conductor.ok("build", "web", conductor.recipe)
+    assert layers_check(conductor)["health"] == "ok"
+    layer = next(i for i in conductor.json("images") if i["name"] == "web:latest")["layers"][-1]
+    os.truncate(conductor.root / "layers" / layer / "diff/f", 0)
+    return conductor
+
+
+def test_doctor_finds_a_damaged_layer_and_a_build_makes_it_again(damaged):
+    check = layers_check(damaged, status=1)
+    assert (check["health"], check["cure"]) == ("missing", "conductor doctor --fix")
+    assert "1 layers have lost bytes" in check["found"] and "web:latest" in check["found"]
+    assert "web:latest" in layers_check(damaged, "--fix")["found"]
+    assert layers_check(damaged)["health"] == "ok"
+    damaged.ok("build", "web", damaged.recipe)
+    assert damaged.ok("run", "--rm", "web", "--", "cat", "/g") == "kept\n"
+    assert layers_check(damaged)["health"] == "ok"
+
+
+def test_a_damaged_layer_that_a_container_needs_stays(damaged):
+    damaged.ok("create", "web", "one")
+    assert "remove the containers" in layers_check(damaged, "--fix", status=1)["cure"]
+    damaged.ok("rm", "one")
+    assert "removed 1" in layers_check(damaged, "--fix")["found"]
+
+
+def test_a_file_that_an_archive_has_twice_counts_once(conductor):
+    archive = conductor.directory / "twice.tar"
+    with tarfile.open(archive, "w") as tar:
+        for content in (b"x" * 5000, b"short"):
+            member = tarfile.TarInfo("f")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    conductor.ok("import", archive, "twice")
+    assert next(i["size_bytes"] for i in conductor.json("images") if i["name"] == "twice:latest") == 5
+    assert layers_check(conductor)["health"] == "ok"

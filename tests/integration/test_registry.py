@@ -182,6 +182,17 @@ def test_an_image_that_is_nowhere_says_where_was_looked(conductor):
     assert "there is no image '127.0.0.1:1/nosuch' here" in said and "nobody answers there" in said
 
 
+def test_a_pull_brings_back_a_damaged_layer(conductor, registry, tmp_path, image):
+    registry.fill(image.write_layout(tmp_path / "layout"), "web")
+    name = f"{registry.host}/web"
+    conductor.ok("pull", name)
+    (conductor.root / "layers" / layers_of(conductor, f"{name}:latest")[-1] / "diff/hello").write_text("")
+    conductor.fails("doctor")
+    conductor.ok("doctor", "--fix")
+    assert conductor.json("pull", name)[0]["fetched_layers"] == 1
+    assert conductor.ok("run", "--rm", name, "--", "cat", "/hello") == "hi there\n"
+
+
 # ---- pushing
 
 

@@ -2,6 +2,7 @@
 // a check; each says how to cure it.
 #include "core/base/error.h"
 #include "core/container/orphans.h"
+#include "core/engine/images.h"
 #include "core/engine/networks.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
@@ -11,8 +12,10 @@
 #include "tui/command/runs.h"
 #include "tui/command/text.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 
 #include <sys/prctl.h>
 #include <sys/statfs.h>
@@ -179,6 +182,36 @@ Finding check_leftovers(Invocation& invocation)
   return {Health::weak, text, "conductor doctor --fix"};
 }
 
+std::string names_of(const std::vector<image::DamagedLayer>& damaged)
+{
+  std::set<std::string> names;
+  for (const image::DamagedLayer& layer : damaged) {
+    for (const std::string& name : layer.images) names.insert(name);
+    for (const std::string& name : layer.containers) names.insert(name);
+    if (layer.images.empty() && layer.containers.empty()) names.insert("build cache");
+  }
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+  return all;
+}
+
+Finding check_layers(Invocation& invocation)
+{
+  if (::geteuid() != 0) return {Health::weak, "layers not looked at", "needs root"};
+  if (invocation.has("fix")) {
+    const auto removed = image::remove_damaged_layers(invocation.context());
+    if (!removed.empty())
+      return {Health::weak, fmt::format("removed {} damaged layers of {}", removed.size(), names_of(removed)),
+              "build or pull these images again"};
+  }
+  const auto damaged = image::damaged_layers(invocation.context());
+  if (damaged.empty()) return {Health::good, "every layer has the bytes it was made with", ""};
+  const bool held = std::any_of(damaged.begin(), damaged.end(), [](auto& layer) { return !layer.containers.empty(); });
+  return {Health::missing,
+          fmt::format("{} layers have lost bytes, perhaps in a power failure: {}", damaged.size(), names_of(damaged)),
+          held ? "remove the containers, then: conductor doctor --fix" : "conductor doctor --fix"};
+}
+
 Finding check_nft(Invocation&)
 {
   if (in_path("nft")) return {Health::good, "nft for the rules of containers' networks", ""};
@@ -215,19 +248,13 @@ struct Check {
   std::vector<Finding> (*look_at_all)(Invocation&) = nullptr;
 };
 constexpr Check checks[] = {
-    {"root", check_root},
-    {"kernel", check_kernel},
-    {"overlay", check_overlay},
-    {"user-namespaces", check_user_namespaces},
-    {"cgroups", check_cgroups},
-    {"seccomp", check_seccomp},
-    {"apparmor", check_apparmor},
-    {"limits", check_resource},
-    {"bases", check_bootstrap},
-    {"state", check_state},
-    {"nft", check_nft},
-    {"leftovers", check_leftovers},
-    {"network", nullptr, check_network},
+    {"root", check_root},         {"kernel", check_kernel},
+    {"overlay", check_overlay},   {"user-namespaces", check_user_namespaces},
+    {"cgroups", check_cgroups},   {"seccomp", check_seccomp},
+    {"apparmor", check_apparmor}, {"limits", check_resource},
+    {"bases", check_bootstrap},   {"state", check_state},
+    {"nft", check_nft},           {"leftovers", check_leftovers},
+    {"layers", check_layers},     {"network", nullptr, check_network},
 };
 
 constexpr const char* word(Health health)
