@@ -96,12 +96,19 @@ public:
     }
   }
 
-  void cache()
+  // A step whose layer stays anyway costs nothing to keep, and minutes to make again: a base, above all.
+  void cache(const std::set<std::string>& needed)
   {
-    for (const auto& [layer, links] : cached_layers(root_)) removed_.links += links;
+    const auto cache = kernel::find_directory(root_.dir(), "cache");
+    if (cache) {
+      for (const std::string& key : kernel::list_directory(cache->get(), ".")) {
+        const auto layer = kernel::read_link(cache->get(), key);
+        if (layer && needed.contains(*layer)) continue;
+        if (layer) ++removed_.links;
+        if (does_ == Does::removes) kernel::remove_file(root_.trace(), root_.dir(), "cache/" + key);
+      }
+    }
     if (does_ == Does::counts) return;
-    for (const std::string& key : kernel::list_directory(root_.dir(), "cache"))
-      kernel::remove_file(root_.trace(), root_.dir(), "cache/" + key);
     // What the caches of RUN hold, what is known of contexts, and why steps were made (core/image).
     kernel::remove_tree(root_.trace(), root_.dir(), "build");
   }
@@ -160,11 +167,12 @@ Pruned sweep(Context& context, Does does, bool images_too)
   // What such an image stands on nobody can tell, so nothing may go.
   for (const Image& image : images)
     if (!image.damage.empty()) throw Error{image.damage, 0, "conductor rmi id:" + image.id.substr(0, 12)};
-  sweeping.cache();
   // Counting leaves the nameless where they are; removing has taken them away, or somebody uses them.
   for (Image& image : images)
     if (image.names.empty() && (!images_too || is_used(image, containers))) image.names.emplace_back("used");
-  sweeping.layers(needed_layers(images, containers));
+  const std::set<std::string> needed = needed_layers(images, containers);
+  sweeping.cache(needed);
+  sweeping.layers(needed);
   sweeping.blobs();
   return sweeping.removed();
 }

@@ -30,8 +30,8 @@ struct Removed {
 };
 Removed remove(Context& context, const std::string& reference);
 
-// Removes the build cache: every link of a build step to its layer, and every layer that neither an image nor a
-// container needs. Builds that run now keep theirs.
+// Removes the build cache that nobody needs: every layer that neither an image nor a container stands on, what is known
+// of the build steps that made those, and what RUN keeps in its caches. Builds that run now keep theirs.
 struct RemovedCache {
   size_t links = 0, layers = 0, blobs = 0;
   uint64_t bytes = 0;
