@@ -462,6 +462,18 @@ def test_df_names_who_needs_each_byte(web, other):
     assert sum(o["size_bytes"] for o in layers) == image(other)["size_bytes"]
 
 
+def test_df_looks_at_the_files_of_containers_only_when_asked(web):
+    web.ok("run", "--rm", "-d", "web", "one", "--", "sh", "-c", "head -c 100000 /dev/zero > /a && ln /a /b; sleep 1000")
+    written = web.root / "containers"
+    wait_until(lambda: any(p.stat().st_nlink == 2 for p in written.glob("*/*/rw/upper/b")))
+    [row] = [line for line in web.ok("df").splitlines() if line.startswith("written by containers")]
+    assert row.split()[-3:] == ["1", "-", "-"]
+    assert [o for o in web.json("df")["objects"] if o["kind"] == "container"] == []
+    [container] = [o for o in web.json("df", "-v")["objects"] if o["kind"] == "container"]
+    assert (container["id"], container["size_bytes"]) == ("one", 100000)
+    web.ok("stop", "-t", "0", "one")
+
+
 def test_prune_asks(web):
     assert "--force" in web.fails("prune", status=2)
 

@@ -135,7 +135,7 @@ bool is_needed(const image::SpaceRow& row)
   return std::any_of(row.owners.begin(), row.owners.end(), [](const std::string& owner) { return owner != "cache"; });
 }
 
-void print_sums(Invocation& invocation, const image::Space& space)
+void print_sums(Invocation& invocation, const image::Space& space, bool counted)
 {
   std::map<std::string_view, Sum> sums;
   for (const image::SpaceRow& row : space.rows) {
@@ -152,7 +152,10 @@ void print_sums(Invocation& invocation, const image::Space& space)
   };
   add("layers", "layer");
   add("packed layers", "blob");
-  if (sums.contains("container")) add("written by containers", "container");
+  if (counted)
+    add("written by containers", "container");
+  else
+    table.add({"written by containers", std::to_string(space.containers), "-", "-"});
   if (sums.contains("build")) add("caches of RUN", "build");
   invocation.print(table.text());
   invocation.print(fmt::format("{} images, {} cached steps; {} free on the disk\n", space.images, space.cached_steps,
@@ -192,7 +195,7 @@ int run_df(Invocation& invocation)
   const bool verbose = invocation.has("verbose");
   const image::Space space = image::space(invocation.context(), verbose);
   if (verbose) print_rows(invocation, space);
-  print_sums(invocation, space);
+  print_sums(invocation, space, verbose);
   invocation.result(image::space_json(space));
   return 0;
 }

@@ -340,6 +340,9 @@ constexpr Verb rows[] = {
      .group = Group::images,
      .names = "",
      .help = "the room that images, cache and containers take",
+     .more =
+         "Counts from what each object says of itself. What containers wrote, and what RUN keeps in its caches, nobody "
+         "writes down: -v looks at each of those files.",
      .example = "df -v",
      .options = df_options,
      .run = run_df},
