@@ -220,7 +220,7 @@ INSTANTIATE_TEST_SUITE_P(
             "Conductorfile:2: ADD: 'git@example.com:a' is a git repository, and those are not fetched / clone it into "
             "the context, and COPY it"},
         Refusal{"FROM scratch\nRUN --network=foo x",
-                "Conductorfile:2: RUN: --network=foo is not possible / default, none or host"},
+                "Conductorfile:2: RUN: --network=foo is not possible / default, internet, none or host"},
         Refusal{"FROM scratch\nSTOPSIGNAL SIGNOTHING",
                 "Conductorfile:2: STOPSIGNAL: 'SIGNOTHING' is no signal / STOPSIGNAL SIGTERM"},
         Refusal{"FROM scratch\nSTOPSIGNAL 999", "Conductorfile:2: STOPSIGNAL: '999' is no signal / STOPSIGNAL SIGTERM"},
