@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <limits>
+#include <mutex>
 #include <stdexcept>
 #include <utility>
 
@@ -218,19 +219,67 @@ void Answer::take(const Received& message)
 
 // ---- the socket
 
-Netlink::Netlink(int protocol) : socket_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol))
+namespace {
+
+Fd open_netlink(int protocol)
 {
-  if (!socket_) throw Error{"open a netlink socket", errno};
+  Fd made{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)};
+  if (!made) throw Error{"open a netlink socket", errno};
   const sockaddr_nl address{.nl_family = AF_NETLINK, .nl_pad = 0, .nl_pid = 0, .nl_groups = 0};
-  if (::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+  if (::bind(made.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
     throw Error{"bind a netlink socket", errno};
   // The kernel answers while we send; should it ever not, a screen must not hang.
   const timeval patience{.tv_sec = 1, .tv_usec = 0};
-  ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  ::setsockopt(made.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   // Each is a convenience that an old kernel may lack: words with errors, short errors, filters in dumps.
-  option(socket_.get(), NETLINK_EXT_ACK);
-  option(socket_.get(), NETLINK_CAP_ACK);
-  option(socket_.get(), NETLINK_GET_STRICT_CHK);
+  option(made.get(), NETLINK_EXT_ACK);
+  option(made.get(), NETLINK_CAP_ACK);
+  option(made.get(), NETLINK_GET_STRICT_CHK);
+  return made;
+}
+
+// Whoever closes a netfilter socket waits for an RCU grace period, some 18 ms, when something of nf_tables was deleted
+// just before, by whomever (nft_rcv_nl_event() in the kernel). So one stays open for the next Netlink of this process.
+// It goes with the process, or with what cleans up behind it (Containers::remove()). A child process does not use its
+// parent's: the two would read each other's answers.
+struct Kept {
+  std::mutex lock;
+  Fd socket;
+  pid_t owner = 0;
+  uint32_t sequence = 0;
+};
+
+Kept& kept()
+{
+  static Kept one;
+  return one;
+}
+
+} // namespace
+
+Netlink::Netlink(int protocol) : keeps_(protocol == NETLINK_NETFILTER)
+{
+  if (keeps_) {
+    Kept& spare = kept();
+    const std::lock_guard held{spare.lock};
+    // In a child the number may stand for another file by now.
+    if (spare.owner != ::getpid()) (void)spare.socket.release();
+    socket_ = std::move(spare.socket);
+    sequence_ = spare.sequence;
+  }
+  if (!socket_) socket_ = open_netlink(protocol);
+}
+
+Netlink::~Netlink()
+{
+  if (!keeps_) return;
+  Kept& spare = kept();
+  const std::lock_guard held{spare.lock};
+  if (spare.owner != ::getpid()) (void)spare.socket.release();
+  if (spare.socket) return;
+  spare.socket = std::move(socket_);
+  spare.owner = ::getpid();
+  spare.sequence = sequence_;
 }
 
 int Netlink::send(std::span<Message> messages)

@@ -169,6 +169,9 @@ public:
   explicit Netlink(int protocol = 0);
   // A socket that somebody opened: a test that plays the kernel.
   explicit Netlink(Fd socket) : socket_(std::move(socket)) {}
+  Netlink(const Netlink&) = delete;
+  Netlink& operator=(const Netlink&) = delete;
+  ~Netlink();
 
   using Visitor = Answer::Visitor;
   // Sends `request` and hands each message of the answer to `visit`. When something changed meanwhile (NLM_F_DUMP_INTR)
@@ -192,6 +195,7 @@ private:
   int send(std::span<Message> messages);
   int drain(Answer& answer);
   Fd socket_;
+  bool keeps_ = false; // is kept for the next one when this goes
   uint32_t sequence_ = 0;
   std::string explanation_; // of the last failure
 };
