@@ -224,8 +224,8 @@ Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, 
   plan.subnet = ensure_table(trace, sockets, pool);
   plan.memory = forwarding_mark(switched_on(sockets.nft));
   const Subnet& subnet = plan.subnet;
-  undo.push("remove the table inet conductor if nobody else uses it",
-            [&] { tear_down_if_last(trace, sockets, wanted.index); });
+  // A link of that number is somebody else's until it is claimed; and ours goes before the table does.
+  undo.push("remove the table inet conductor if nobody else uses it", [&] { tear_down_if_last(trace, sockets, 0); });
 
   claim_link(trace, sockets.route, plan, namespace_fd);
   undo.push("remove the link " + link_name(wanted.index), [&] { remove_link(trace, sockets.route, wanted.index); });

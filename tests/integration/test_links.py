@@ -360,3 +360,14 @@ def test_traffic_is_the_containers_own(world):
     assert after["id"] == web.id
     assert after["rx"] - before["rx"] > 1000
     assert world.drive("traffic", "root=" + "f" * 32) is None
+
+
+def test_a_number_of_another_root_stays_its_own(world):
+    """Not even for a moment are its rules away, though no other link is there."""
+    run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+    web = world.container("web", 7, "internet=1", "port=tcp/8080/80")
+    before = run("nft", "list", "table", "inet", "conductor")
+    assert world.drive("attach", "id=" + "f" * 32, "name=other", "index=7", f"ns={web.file}", check=False).returncode == 17
+    assert run("nft", "list", "table", "inet", "conductor") == before
+    assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == "1\n"
+    assert world.host.reaches("127.0.0.1", 8080) == "yes"
