@@ -97,13 +97,15 @@ struct Sysctl {
   uint32_t value;
   const char* name;
 };
-// rp_filter: a container's own address and no other, also while the rules are away.
-constexpr std::array<Sysctl, 5> host_sysctls{{
+// rp_filter: a container's own address and no other, also while the rules are away. arp_ignore: nobody needs an answer
+// (permanent neighbours), and whoever asks would become an entry in the kernel's one table of neighbours.
+constexpr std::array<Sysctl, 6> host_sysctls{{
     {IPV4_DEVCONF_FORWARDING, 0, "forwarding"},
     {IPV4_DEVCONF_ROUTE_LOCALNET, 0, "route_localnet"},
     {IPV4_DEVCONF_SEND_REDIRECTS, 0, "send_redirects"},
     {IPV4_DEVCONF_ACCEPT_REDIRECTS, 0, "accept_redirects"},
     {IPV4_DEVCONF_RP_FILTER, 1, "rp_filter"},
+    {IPV4_DEVCONF_ARP_IGNORE, 8, "arp_ignore"},
 }};
 
 void put_sysctls(Message& message, std::span<const Sysctl> sysctls, bool ipv6)

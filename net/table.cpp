@@ -15,14 +15,17 @@ namespace conductor::net {
 namespace {
 
 // Counts up with every change of the text below; it is the name of an empty chain, so one question tells it.
-constexpr unsigned version = 1;
+constexpr unsigned version = 2;
 constexpr std::string_view version_prefix = "version_";
 
 // $group: the group of our links. Why each rule is as it is:
 //  guard        a container's packets carry its own address (its link is the way back to it), never reach 127.0.0.0/8
 //               of the host (route_localnet is on where ports are published), and route nothing: no router
-//               advertisement and no redirect is taken. IPv6 neighbour discovery has no address yet. A link without any
-//               permission is refused here, since the kernel forwards nothing from it and would only be silent.
+//               advertisement and no redirect is taken. Both ends know each other for good, so nothing of IPv6's
+//               neighbour discovery is needed, nor an address of the link alone: each would be a new entry in the
+//               kernel's table of neighbours, which all links share. A link without any permission is refused here,
+//               since the kernel forwards nothing from it and would only be silent.
+//  forged       a full set ends the rule that would add to it, so the refusal is a rule of its own.
 //  prerouting   ports published by anybody are for those that may leave the host; others find them closed.
 //  output       the host itself. ::1 cannot be translated (the reply dies in ip6_route_input), so it is left alone and
 //               refused at once.
@@ -49,15 +52,19 @@ constexpr std::string_view text = R"(table inet conductor {
 
 	chain version_$version { }
 	chain others { }
+	chain forged {
+		update @blocked { iifname . iifname }
+		drop
+	}
 
 	chain guard {
 		type filter hook prerouting priority raw; policy accept;
 		iifgroup != $group accept
 		ip daddr 127.0.0.0/8 drop
 		icmp type redirect drop
-		icmpv6 type { nd-router-advert, nd-redirect } drop
-		ip6 saddr { ::, fe80::/10 } accept
-		fib saddr . iif oif missing update @blocked { iifname . iifname } drop
+		icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } drop
+		ip6 saddr { ::, fe80::/10 } drop
+		fib saddr . iif oif missing goto forged
 		iifname @routed accept
 		fib daddr type { local, broadcast, anycast, multicast } accept
 		update @blocked_early { iifname . fib daddr oif }

@@ -1,6 +1,7 @@
 """Links and permissions of containers as net/ makes them, in namespaces that play host, LAN, internet and containers."""
 import json
 import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,64 @@ def test_spoofing_and_loopback_of_the_host(world):
     spoofer.bind((db.address, 0))
     spoofer.sendto(b"x", (world.gateway, 9))
     assert {"from": "cond7", "to": "cond7", "packets": 1} in world.drive("refusals")
+
+
+def full(table_set, first):
+    """Fills one of the sets of refusals; dynamic sets take elements by hand too."""
+    elements = ", ".join(f'"full{i // 64}" . {first}{i % 64}' for i in range(4096))
+    run("nft", "-f", "-", input=f"add element inet conductor {table_set} {{ {elements} }}")
+
+
+def test_a_full_set_of_refusals_lets_nobody_through(world):
+    """Whatever the host's own rp_filter is, and for IPv6 there is none."""
+    web, db = world.container("web", 7, "port=tcp/8080/80"), world.container("db", 9)
+    run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=2")
+    full("blocked", "x")
+    full("blocked_early", "")
+    for forged, gateway in (("203.0.113.77", world.gateway), (db.address6, world.gateway6)):
+        six = ":" in forged
+        heard = world.host.make_socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+        heard.bind(("::" if six else "0.0.0.0", 5000))
+        web.run("ip", "address", "add", forged, "dev", "eth0", *(["nodad"] if six else []))
+        spoofer = web.make_socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+        spoofer.bind((forged, 0))
+        spoofer.sendto(b"forged", (gateway, 5000))
+        honest = web.make_socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+        honest.bind((web.address6 if six else web.address, 0))
+        honest.sendto(b"honest", (gateway, 5000))
+        assert heard.recv(100) == b"honest"
+        heard.close()
+        web.run("ip", "address", "delete", f"{forged}/{128 if six else 32}", "dev", "eth0")
+    assert db.reaches(web.address, 80) == "refused" and web.reaches(db.address6, 80) == "refused"
+
+
+def test_a_container_writes_nothing_into_the_table_of_neighbours(world):
+    """The kernel's table is one for all links (1024 entries in all): who fills it silences the host's IPv6."""
+    web = world.container("web", 7)
+    count = lambda: len(run("ip", "neigh", "show", "dev", "cond7").splitlines())
+    before = count()
+    packets = web.make_socket(socket.AF_PACKET, socket.SOCK_RAW)
+    packets.bind(("eth0", 0))
+    mac, theirs = bytes.fromhex("02c001000007"), bytes.fromhex("02c000000007")
+    to = socket.inet_pton(socket.AF_INET6, world.gateway6)
+
+    def send(source, protocol, checksum_at, body):
+        words = source + to + struct.pack(">II", len(body), protocol) + body
+        total = sum(struct.unpack(f">{len(words) // 2}H", words))
+        while total >> 16:
+            total = (total & 0xffff) + (total >> 16)
+        body = body[:checksum_at] + struct.pack(">H", ~total & 0xffff) + body[checksum_at + 2:]
+        packets.send(theirs + mac + b"\x86\xdd" + struct.pack(">IHBB", 6 << 28, len(body), protocol, 255) + source + to + body)
+
+    for number in range(1, 50):
+        local = bytes.fromhex("fe80000000000000") + struct.pack(">Q", number)
+        send(local, 58, 2, struct.pack(">BBHI", 135, 0, 0, 0) + to + b"\x01\x01" + mac)  # who has it?
+        send(local, 6, 16, struct.pack(">HHIIBBHHH", 1000, 9, 1, 0, 0x50, 2, 1000, 0, 0))  # a connection, to be refused
+        sender = struct.pack(">I", 0xC6120000 + number)
+        packets.send(b"\xff" * 6 + mac + b"\x08\x06" + struct.pack(">HHBBH", 1, 0x800, 6, 4, 1) + mac + sender + bytes(6) +
+                     socket.inet_aton(world.gateway))
+    assert web.reaches(world.gateway6, 9) == "refused"  # the host has seen all of that by now
+    assert count() == before, run("ip", "neigh", "show", "dev", "cond7")
 
 
 def test_router_advertisements_are_not_taken(world):
