@@ -134,8 +134,8 @@ public:
   virtual Subnet attach(std::string_view root_id, const WantedLink& wanted, int namespace_fd,
                         std::string_view pool) = 0;
   // Makes the permissions of a running container equal to `wanted`; what is withdrawn ends at once, running connections
-  // too. Nothing is done for one whose link is not there any more.
-  virtual void change(std::string_view root_id, const WantedLink& wanted) = 0;
+  // too. Nothing is done for one whose link is not there any more; false then.
+  virtual bool change(std::string_view root_id, const WantedLink& wanted) = 0;
   // Takes permissions, counters and the running connections of that index away. With the last link of all roots the
   // table, the rules elsewhere and the forwarding that we switched on go too. Gone already is success.
   virtual void detach(std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end) = 0;

@@ -88,7 +88,10 @@ public:
   {
     return net::attach(trace_, root_id, wanted, namespace_fd, pool);
   }
-  void change(std::string_view root_id, const WantedLink& wanted) override { net::change(trace_, root_id, wanted); }
+  bool change(std::string_view root_id, const WantedLink& wanted) override
+  {
+    return net::change(trace_, root_id, wanted);
+  }
   void detach(std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end) override
   {
     net::detach(trace_, root_id, container_id, index, end);

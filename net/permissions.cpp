@@ -108,6 +108,21 @@ std::string name_in(const std::string& comment)
   return space == std::string::npos ? comment : comment.substr(space + 1);
 }
 
+// "192.0.2.1 . tcp . 80" -> "192.0.2.1:80", "udp . 53" -> "53/udp"
+std::string outer_text(const std::string& key)
+{
+  const size_t last = key.rfind(" . ");
+  if (last == std::string::npos) return key;
+  const size_t before = key.rfind(" . ", last - 1);
+  const std::string port = key.substr(last + 3);
+  const std::string address = before == std::string::npos ? "" : key.substr(0, before);
+  const bool six = address.find(':') != std::string::npos;
+  return (address.empty() ? ""
+          : six           ? "[" + address + "]:"
+                          : address + ":") +
+         port + (key.substr(0, last).ends_with("udp") ? "/udp" : "");
+}
+
 } // namespace
 
 bool is_routed(const WantedLink& wanted)
@@ -193,9 +208,9 @@ void refuse_taken(const Difference& difference, const std::vector<Permission>& a
     });
     // What is taken away in the same transaction is no hindrance.
     if (taken == all.end() || holds(difference.extra, *taken)) continue;
-    throw Error{fmt::format("the port {} of this host is published by '{}' already", wanted.element.key.text,
-                            name_in(taken->element.comment)),
-                EADDRINUSE};
+    throw Error::relayed(fmt::format("port {} of this host leads to '{}' of another root already",
+                                     outer_text(wanted.element.key.text), name_in(taken->element.comment)),
+                         EADDRINUSE, "take another port of the host", 1);
   }
 }
 

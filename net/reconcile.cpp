@@ -117,7 +117,14 @@ void claim_link(Trace& trace, Netlink& route, const LinkPlan& plan, int namespac
     make_link(trace, route, plan, namespace_fd);
   } catch (const Error& error) {
     if (error.number() != EEXIST || !remove_leftover(trace, route, plan)) throw;
-    make_link(trace, route, plan, namespace_fd);
+    try {
+      make_link(trace, route, plan, namespace_fd);
+    } catch (const Error& again) {
+      // No number would be any better: it is the other end's name that is taken.
+      if (again.number() != EEXIST || find_link(route, link_name(plan.index))) throw;
+      throw Error{fmt::format("'{}' has an interface eth0 of its own making already", plan.name), 0,
+                  "ip link delete eth0, or rename it, in the container"};
+    }
   }
 }
 
@@ -248,7 +255,7 @@ Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, 
   return subnet;
 }
 
-void change(Trace& trace, std::string_view root_id, const WantedLink& wanted)
+bool change(Trace& trace, std::string_view root_id, const WantedLink& wanted)
 {
   const HostLock lock{trace};
   Sockets sockets;
@@ -256,7 +263,7 @@ void change(Trace& trace, std::string_view root_id, const WantedLink& wanted)
   const auto link = find_link(sockets.route, link_name(wanted.index));
   const auto mark = link ? mark_from(link->alias) : std::nullopt;
   if (!mark || !is_ours(*link) || mark->gone || mark->root_id != root_id || mark->container_id != wanted.container_id)
-    return;
+    return false;
   const Subnet subnet = ensure_table(trace, sockets, {});
   const std::vector<Permission> all = read_permissions_for(sockets.nft, wanted, subnet);
   const Difference changes =
@@ -266,6 +273,7 @@ void change(Trace& trace, std::string_view root_id, const WantedLink& wanted)
   grant_and_withdraw(trace, sockets, all, changes, wanted.index, subnet,
                      "change the permissions of '" + wanted.name + "'");
   forget_withdrawn(trace, sockets.nft, changes, wanted.index, subnet);
+  return true;
 }
 
 void detach(Trace& trace, std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end)

@@ -214,15 +214,16 @@ void Links::attach(const LinkOwner& owner, NetworkWish wish, int namespace_fd)
   step.done();
 }
 
-void Links::change(const LinkOwner& owner, const NetworkWish& wish)
+bool Links::change(const LinkOwner& owner, const NetworkWish& wish)
 {
   const auto link = find_link(root_, owner.id);
-  if (!link) return;
+  if (!link) return false;
   NetworkWish now = wish;
   now.index = link->index;
   const std::vector<Peer> peers = peers_of(owner.id, now);
-  network_.change(root_.id(), wanted(owner, now, peers));
+  if (!network_.change(root_.id(), wanted(owner, now, peers))) return false;
   write_names(owner, now, *link, peers);
+  return true;
 }
 
 void Links::detach(const std::string& id, LinkEnd end)

@@ -72,21 +72,32 @@ void forget(const Context& context, Links& links, const Spec& spec)
   remove_network_wish(context.root, spec.id);
 }
 
-// Makes the kernel agree with the wish of a container that runs. Its wish is stored.
+// The network namespace of a container, none when it has just ended.
+std::optional<Fd> space_of(const Container& container)
+{
+  try {
+    Fd space = kernel::open_namespace(container.status.pid, "net");
+    if (kernel::is_alive(container.status.pid, container.status.pid_start)) return space;
+  } catch (const Error& error) {
+    if (error.number() != ENOENT && error.number() != ESRCH) throw;
+  }
+  return std::nullopt;
+}
+
+// Makes the kernel agree with the wish of a container that runs. Its wish is stored. Whose process has just ended is
+// left to its keeper.
 void carry_out(const Context& context, Links& links, const Container& container, const NetworkWish& wish)
 {
   const Root& root = context.root;
   const LinkOwner owner = LinkOwner::of(container.spec);
   const bool linked = find_link(root, owner.id).has_value();
-  if (wish.needs_link() && linked) {
-    links.change(owner, wish);
-  } else if (wish.needs_link()) {
-    const Fd space = kernel::open_namespace(container.status.pid, "net");
-    if (!kernel::is_alive(container.status.pid, container.status.pid_start))
-      throw Error{fmt::format("'{}' has just ended", owner.name)};
-    make_name_files(root, owner.id);
-    links.attach(owner, wish, space.get());
-    show_name_files(root, container);
+  if (wish.needs_link()) {
+    if (linked && links.change(owner, wish)) return;
+    const auto space = space_of(container);
+    if (!space) return;
+    if (!linked) make_name_files(root, owner.id);
+    links.attach(owner, wish, space->get());
+    if (!linked) show_name_files(root, container);
   } else if (linked) {
     hide_name_files(root, container);
     links.detach(owner.id, LinkEnd::now);

@@ -12,6 +12,7 @@ import pytest
 from support import outside
 from support.gate import Gated
 from support.outside import ask
+from support.program import Conductor
 from support.waiting import wait_until
 
 
@@ -161,6 +162,67 @@ def test_a_container_on_the_hosts_network_is_refused(box):
             box.ok("create", "box", "web2", "--", "sleep", "1")
         assert "uses the host's (--network host)" in box.fails(*verb)
     assert "uses the host's" in box.fails("run", "box", "--network", "host", "--internet", "--", "true", status=125)
+
+
+def test_a_link_that_the_container_deleted_is_made_again(box):
+    serve(box, "web", "--cap-add", "NET_ADMIN", "--expose", "80-8080")
+    before = network(box, "web")
+    sh(box, "web", "ip link delete eth0")
+    wait_until(lambda: not kernel()[0], 5, "the link is gone")
+    box.ok("addnetwork", "web")
+    assert network(box, "web") == before and "I am web" == ask("127.0.0.1", 8080)
+    assert len([line for line in sh(box, "web", "cat /proc/self/mountinfo").splitlines() if "/etc/hosts" in line]) == 1
+
+
+def test_an_interface_of_the_containers_own_is_told(box):
+    serve(box, "web", "--cap-add", "NET_ADMIN")
+    sh(box, "web", "ip link add eth0 type veth")
+    assert "'web' has an interface eth0 of its own" in box.fails("addnetwork", "web")
+    assert network(box, "web") is None and nothing_left()
+    sh(box, "web", "ip link delete eth0")
+    box.ok("addnetwork", "web")
+
+
+def test_one_that_ends_meanwhile_keeps_what_it_wants(box):
+    """Its process is gone between the look and the link."""
+    serve(box, "web")
+    serve(box, "db")
+    pid = box.json("inspect", "db")["pid"]
+    ended = []
+
+    def decide(call):
+        if not ended:
+            ended.append(call)
+            os.kill(pid, 9)
+            wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 10, "it is gone")
+        return "go"
+
+    status, _, error = Gated(box, "peer", "web", "db").drive(decide)
+    assert (status, error) == (0, ""), error
+    wait_until(lambda: box.state("db") == "exited", 10, "it has ended")
+    assert network(box, "web")["peers"] == ["db"] and network(box, "db")["address"] is None
+    box.ok("start", "db")
+    wait_until(lambda: fetch(box, "web", "db") == "I am db", 10, "web reaches db")
+
+
+def test_another_root_has_links_of_its_own(box):
+    """Of containers of the same name, which would have the same number."""
+    serve(box, "web", "--internet", "--expose", "80-8080")
+    wait_until(lambda: ask("127.0.0.1", 8080) == "I am web", 10, "it answers")
+    other = Conductor()
+    try:
+        other.busybox_image("box")
+        serve(other, "web", "--internet", "--expose", "81-8081")
+        assert ask("127.0.0.1", 8080) == "I am web" and box.run("ps").stderr == ""
+        wait_until(lambda: ask("127.0.0.1", 8081) == "other", 10, "that of the other root answers")
+        said = other.fails("addnetwork", "web", "-e", "81-8080")
+        assert "port 8080 of this host leads to 'web' of another root" in said
+        assert network(other, "web")["published"] == [{"protocol": "tcp", "host_address": "", "outer": 8081, "inner": 81}]
+        other.ok("doctor", "--fix")
+        other.ok("stop", "web")
+        assert ask("127.0.0.1", 8080) == "I am web" and box.run("ps").stderr == ""
+    finally:
+        other.close()
 
 
 # ---- ports

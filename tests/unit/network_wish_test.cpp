@@ -163,10 +163,11 @@ struct RecordingNetwork : Network {
     links[wanted.index] = wanted;
     return {.ipv4 = 10U << 24 | 83U << 16, .ipv6 = "fd83::"};
   }
-  void change(std::string_view, const WantedLink& wanted) override
+  bool change(std::string_view, const WantedLink& wanted) override
   {
     ++changed;
     links[wanted.index] = wanted;
+    return true;
   }
   void detach(std::string_view, std::string_view, LinkIndex index, LinkEnd) override
   {
