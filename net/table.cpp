@@ -134,8 +134,10 @@ void replace_all(std::string& in, std::string_view from, std::string_view to)
 void run_nft(Trace& trace, const std::string& rules, const char* what)
 {
   // Its messages are for the error sentence; and whoever starts us may have a PATH without the programs of root.
-  const kernel::Answer answer = kernel::ask_program(
-      trace, {.argv = {"/bin/sh", "-c", "PATH=$PATH:/usr/sbin:/sbin exec nft -f - 2>&1"}, .input = rules});
+  const kernel::Answer answer =
+      kernel::ask_program(trace, {.argv = {"/bin/sh", "-c", "PATH=$PATH:/usr/sbin:/sbin exec nft -f - 2>&1"},
+                                  .input = rules,
+                                  .by_hand = "nft '" + rules + "'"});
   if (answer.status.shell() == 0) return;
   if (answer.status.shell() == 127)
     throw Error{fmt::format("{}: the program nft is missing", what), 0, "install the package nftables"};

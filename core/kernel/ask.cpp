@@ -86,7 +86,7 @@ Answer ask_program(Trace& trace, const Question& question)
   const CallResult result = perform(
       trace, "spawn",
       [&] {
-        return CallText{"posix_spawn: " + line, line};
+        return CallText{"posix_spawn: " + line, question.by_hand.empty() ? line : question.by_hand};
       },
       [&]() -> long {
         const pid_t pid = spawn(question, theirs.get());

@@ -14,6 +14,7 @@ namespace conductor::kernel {
 struct Question {
   std::vector<std::string> argv; // argv[0] is looked up in PATH
   std::string input;             // for its stdin; told to nobody
+  std::string by_hand;           // what a person would type; empty: the argv as it is
   size_t most = 64 << 10;        // bytes of the answer
   std::chrono::milliseconds patience{30'000};
 };

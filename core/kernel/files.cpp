@@ -282,7 +282,7 @@ bool make_symlink(Trace& trace, const std::string& target, int at, const std::st
       trace, "symlinkat",
       [&] {
         return CallText{fmt::format("symlink(\"{}\", \"{}\")", target, shown(at, path)),
-                        fmt::format("ln -s {} {}", target, shown(at, path))};
+                        fmt::format("ln -s '{}' {}", target, shown(at, path))};
       },
       [&] { return ::symlinkat(target.c_str(), at, path.c_str()); });
   if (result.error == EEXIST) return false;
