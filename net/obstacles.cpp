@@ -6,6 +6,7 @@
 #include "net/link_writer.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 namespace conductor::net {
 namespace {
 
+constexpr std::string_view blocked = "drops what is forwarded: no internet, published ports or peers for containers";
 constexpr int our_priority = -10; // of chain forward: what comes before it has not seen our refusals yet
 
 struct LegacyFamily {
@@ -35,20 +37,28 @@ bool is_foreign_hook(const Chain& chain, uint32_t hook)
   return !(chain.family == NFPROTO_INET && chain.table == our_table);
 }
 
-// The last rule drops or rejects whatever comes: as good as a policy.
-bool ends_in_a_refusal(const std::vector<Rule>& rules)
+// A rule for whatever comes is as good as a policy: does it refuse (true), does it accept, or is it none of that kind?
+std::optional<bool> refuses_all(const Rule& rule)
 {
-  if (rules.empty()) return false;
-  const Rule& last = rules.back();
-  const auto says_nothing = [](const std::string& name) {
-    return name == "counter" || name == "log" || name == "limit";
-  };
+  const auto says_nothing = [](const std::string& name) { return name == "counter" || name == "log"; };
   const bool unconditional =
-      std::all_of(last.expressions.begin(), last.expressions.end(), [&](const std::string& name) {
+      std::all_of(rule.expressions.begin(), rule.expressions.end(), [&](const std::string& name) {
         return says_nothing(name) || name == "reject" || name == "immediate";
       });
-  const bool rejects = std::find(last.expressions.begin(), last.expressions.end(), "reject") != last.expressions.end();
-  return unconditional && (rejects || last.verdict == NF_DROP);
+  const bool rejects = std::find(rule.expressions.begin(), rule.expressions.end(), "reject") != rule.expressions.end();
+  if (!unconditional) return std::nullopt;
+  if (rejects || rule.verdict == NF_DROP) return true;
+  const bool decides =
+      std::find(rule.expressions.begin(), rule.expressions.end(), "immediate") != rule.expressions.end();
+  return decides && rule.verdict == NF_ACCEPT ? std::optional{false} : std::nullopt;
+}
+
+// The rule that whatever comes so far ends at; 0 when there is none, or it lets everything pass.
+uint64_t find_refusal(const std::vector<Rule>& rules)
+{
+  for (const Rule& rule : rules)
+    if (const auto refuses = refuses_all(rule)) return *refuses ? rule.handle : 0;
+  return 0;
 }
 
 // iptables-nft keeps its rules in tables of these names; so do Docker and ufw, which call it.
@@ -63,7 +73,11 @@ std::string ask_legacy(Trace& trace, const LegacyFamily& family, const std::stri
   // Its complaints are of no use to anybody: what it answers is what counts.
   const std::string line =
       fmt::format("PATH=$PATH:/usr/sbin:/sbin exec {} -w {} 2>/dev/null", family.program, arguments);
-  return kernel::ask_program(trace, {.argv = {"/bin/sh", "-c", line}, .input = {}, .most = 4 << 20}).text;
+  return kernel::ask_program(trace, {.argv = {"/bin/sh", "-c", line},
+                                     .input = {},
+                                     .by_hand = fmt::format("{} -w {}", family.program, arguments),
+                                     .most = 4 << 20})
+      .text;
 }
 
 std::string legacy_rule(const char* direction)
@@ -104,7 +118,8 @@ std::string place_text(const Obstacle& obstacle)
 {
   const char* kind = obstacle.cure == Obstacle::Cure::legacy_rules ? "iptables-legacy, table" : "table";
   return fmt::format("{} {} {}, chain {}{}", kind, obstacle.chain.family_name(), obstacle.chain.table,
-                     obstacle.chain.name, obstacle.chain.drops ? ", policy drop" : ", last rule");
+                     obstacle.chain.name,
+                     obstacle.rule != 0 ? fmt::format(", rule with handle {}", obstacle.rule) : ", policy drop");
 }
 
 std::string hint_for(const Obstacle& obstacle)
@@ -115,8 +130,8 @@ std::string hint_for(const Obstacle& obstacle)
     return fmt::format("firewall-cmd --permanent --zone=trusted --add-interface={}+ && firewall-cmd --reload",
                        link_prefix);
   const auto line = [&](const char* key) {
-    return fmt::format("nft insert rule {} {} {} {} '\"{}*\"' accept", place.family_name(), place.table, place.name,
-                       key, link_prefix);
+    return fmt::format("nft insert rule {} {} {} {} '\"{}*\"' accept comment {}", place.family_name(), place.table,
+                       place.name, key, link_prefix, our_mark);
   };
   if (obstacle.cure == Obstacle::Cure::by_hand) return line("iifname") + "; " + line("oifname");
   return "the next container with internet, a published port or a peer adds the rules that are missing";
@@ -131,10 +146,12 @@ std::vector<Obstacle> find_obstacles(Trace& trace, Netlink& nft)
   for (const Chain& chain : chains) {
     if (!is_foreign_hook(chain, NF_INET_FORWARD)) continue;
     const std::vector<Rule> rules = read_rules(nft, chain);
-    if (!chain.drops && !ends_in_a_refusal(rules)) continue;
+    const uint64_t refusal = find_refusal(rules);
+    if (!chain.drops && refusal == 0) continue;
     Obstacle obstacle{.cure = is_of_iptables(chain) ? Obstacle::Cure::nft_rules : Obstacle::Cure::by_hand,
                       .chain = chain,
                       .place = chain};
+    obstacle.rule = refusal;
     const auto docker = std::find_if(chains.begin(), chains.end(), [&](const Chain& each) {
       return each.family == chain.family && each.table == chain.table && each.name == "DOCKER-USER";
     });
@@ -147,11 +164,17 @@ std::vector<Obstacle> find_obstacles(Trace& trace, Netlink& nft)
   return all;
 }
 
-bool cure_obstacles(Trace& trace, Netlink& nft)
+bool cure_obstacles(Trace& trace, Netlink& nft, Uncured uncured)
 {
   bool inserted = false;
   for (const Obstacle& obstacle : find_obstacles(trace, nft)) {
-    if (obstacle.cured || obstacle.cure == Obstacle::Cure::by_hand) continue;
+    if (obstacle.cured) continue;
+    if (obstacle.cure == Obstacle::Cure::by_hand) {
+      if (uncured == Uncured::told)
+        trace.notice(
+            fmt::format("{} {}. Let containers' links pass: {}", place_text(obstacle), blocked, hint_for(obstacle)));
+      continue;
+    }
     const Chain& place = obstacle.place;
     if (obstacle.cure == Obstacle::Cure::nft_rules) {
       for (const Rule& rule : read_rules(nft, place))
@@ -196,7 +219,7 @@ std::vector<NetworkRemark> obstacle_remarks(Trace& trace, Netlink& nft)
 {
   std::vector<NetworkRemark> remarks;
   for (const Obstacle& obstacle : find_obstacles(trace, nft)) {
-    std::string sentence = "drops what is forwarded: no internet, published ports or peers for containers";
+    std::string sentence{blocked};
     if (obstacle.cured) sentence = "drops what is forwarded; two rules of conductor let containers' links pass";
     remarks.push_back({.kind = NetworkRemark::Kind::obstacle,
                        .cured = obstacle.cured,

@@ -20,12 +20,15 @@ struct Obstacle {
   Chain chain;        // that drops; of legacy iptables: family, "filter", "FORWARD"
   Chain place;        // where our two rules belong
   bool cured = false; // both are there
+  uint64_t rule = 0;  // that drops or rejects whatever comes to it; 0: the policy does
 };
 
 // Reads only (it asks iptables-legacy when the kernel has such tables). Throws Error.
 std::vector<Obstacle> find_obstacles(Trace& trace, Netlink& nft);
 // Inserts our two rules wherever they are missing and ours to insert, and tells it. True when something was inserted.
-bool cure_obstacles(Trace& trace, Netlink& nft);
+// Others' rules are theirs: with Uncured::told the place is named, and the lines that would do it.
+enum class Uncured : char { silent, told };
+bool cure_obstacles(Trace& trace, Netlink& nft, Uncured uncured);
 // Takes our rules out of every table that has them. Throws Error.
 void withdraw_cures(Trace& trace, Netlink& nft);
 // In words for doctor; also what filters packets for the host itself.

@@ -179,7 +179,7 @@ void open_ways(Trace& trace, Sockets& sockets, const WantedLink& wanted, const S
 {
   if (wanted.internet || !wanted.published.empty()) switch_on(trace, sockets.route, sockets.nft, !subnet.ipv6.empty());
   yield_to_others(trace, sockets.nft);
-  cure_obstacles(trace, sockets.nft);
+  cure_obstacles(trace, sockets.nft, Uncured::told);
 }
 
 void forget_all_connections(Trace& trace, Netlink& nft, LinkIndex index, const Subnet& subnet)
@@ -387,7 +387,7 @@ std::vector<std::string> repair(Trace& trace, std::string_view root_id, const st
   }
   yield_to_others(trace, sockets.nft);
   const bool needs_ways = std::any_of(running.begin(), running.end(), is_routed);
-  if (needs_ways && cure_obstacles(trace, sockets.nft))
+  if (needs_ways && cure_obstacles(trace, sockets.nft, Uncured::silent))
     mended.emplace_back("the rules that let containers' links pass another firewall were missing");
 
   if (const std::string done = mend_permissions(trace, sockets, root_id, running, live, subnet); !done.empty())

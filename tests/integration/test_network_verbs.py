@@ -499,6 +499,68 @@ def test_flushed_rules_are_mended_by_the_next_command(box):
     assert box.run("ps").stderr == ""
 
 
+def forward_chain(policy):
+    outside.run("nft", "add table inet mine; add chain inet mine fw { type filter hook forward priority 0; "
+                f"policy {policy}; }}")
+
+
+@pytest.mark.parametrize("policy,rules,place", [
+    ("drop", [], "policy drop"),
+    ("accept", ["ip saddr 192.0.2.9 accept", "counter reject", "accept"], "rule with handle"),
+])
+def test_a_firewall_of_somebody_elses_is_named_and_left_alone(box, far, policy, rules, place):
+    far.serve(7777, "far")
+    forward_chain(policy)
+    try:
+        for rule in rules:
+            outside.run("nft", f"add rule inet mine fw {rule}")
+        mine = outside.run("nft", "list", "table", "inet", "mine")
+        serve(box, "web")
+        said = box.run("addnetwork", "web", "-i")
+        assert said.returncode == 0 and f"table inet mine, chain fw, {place}" in said.stderr
+        assert outside.run("nft", "list", "table", "inet", "mine") == mine
+        assert "far" not in fetch(box, "web", outside.THERE, 7777)
+        remark = next(r for r in box.json("networks")["host"]["remarks"] if "inet mine" in r["place"])
+        assert not remark["cured"] and remark["hint"] in said.stderr
+        outside.run("sh", "-c", remark["hint"])
+        assert fetch(box, "web", outside.THERE, 7777).startswith("far")
+        remark = next(r for r in box.json("networks")["host"]["remarks"] if "inet mine" in r["place"])
+        assert remark["cured"]
+        assert box.run("addnetwork", "web", "-i", "-e", "80-8080").stderr == ""
+    finally:
+        outside.run("nft", "delete", "table", "inet", "mine")
+
+
+@pytest.mark.parametrize("rules", [["limit rate 1/second drop"], ["oifname lo drop"], ["accept", "drop"]])
+def test_a_rule_that_lets_containers_pass_is_no_obstacle(box, rules):
+    forward_chain("accept")
+    try:
+        for rule in rules:
+            outside.run("nft", f"add rule inet mine fw {rule}")
+        serve(box, "web", "--internet")
+        assert not [r for r in box.json("networks")["host"]["remarks"] if "inet mine" in r["place"]]
+    finally:
+        outside.run("nft", "delete", "table", "inet", "mine")
+
+
+def test_explained_rules_are_those_that_were_made(box):
+    """Typed by hand on a host without them, the lines of --explain make the same table."""
+    serve(box, "web", "--internet")
+    made = outside.run("nft", "-s", "list", "table", "inet", "conductor")
+    box.ok("delnetwork", "web")
+    wait_until(nothing_left, 5, lambda: f"left: {kernel()}")
+    lines = box.run("addnetwork", "web", "-i", "--explain=json").stderr.splitlines()
+    typed = [each["by_hand"] for each in map(json.loads, lines)
+             if each["event"] == "call_began" and each["by_hand"].startswith("nft ")]
+    outside.run("nft", "delete", "table", "inet", "conductor")
+    for line in typed:
+        outside.run("sh", "-ec", line)
+    again = outside.run("nft", "-s", "list", "table", "inet", "conductor")
+    strip = lambda text: [line for line in text.splitlines() if "elements" not in line]
+    assert len(typed) >= 2 and strip(again) == strip(made)
+    assert network(box, "web")["host_interface"] in again
+
+
 def test_doctor_tells_what_was_changed(box, far):
     outside.run("sysctl", "-qw", "net.ipv4.ip_forward=0")  # a new namespace takes it from the machine's
     serve(box, "web", "--internet")
