@@ -108,6 +108,14 @@ std::string name_in(const std::string& comment)
   return space == std::string::npos ? comment : comment.substr(space + 1);
 }
 
+// "conductor <root-id> <container-id> web" -> "<root-id>"
+std::string_view root_in(std::string_view comment)
+{
+  const size_t first = comment.find(' ');
+  if (first == std::string_view::npos) return {};
+  return comment.substr(first + 1, comment.find(' ', first + 1) - first - 1);
+}
+
 // "192.0.2.1 . tcp . 80" -> "192.0.2.1:80", "udp . 53" -> "53/udp"
 std::string outer_text(const std::string& key)
 {
@@ -208,8 +216,10 @@ void refuse_taken(const Difference& difference, const std::vector<Permission>& a
     });
     // What is taken away in the same transaction is no hindrance.
     if (taken == all.end() || holds(difference.extra, *taken)) continue;
-    throw Error::relayed(fmt::format("port {} of this host leads to '{}' of another root already",
-                                     outer_text(wanted.element.key.text), name_in(taken->element.comment)),
+    const bool same_root = root_in(taken->element.comment) == root_in(wanted.element.comment);
+    throw Error::relayed(fmt::format("port {} of this host leads to '{}'{} already",
+                                     outer_text(wanted.element.key.text), name_in(taken->element.comment),
+                                     same_root ? "" : " of another root"),
                          EADDRINUSE, "take another port of the host", 1);
   }
 }

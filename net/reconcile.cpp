@@ -27,6 +27,9 @@
 namespace conductor::net {
 namespace {
 
+constexpr const char* not_ours = "is somebody else's, conductor did not make it";
+constexpr const char* remove_it = "nft delete table inet conductor";
+
 // Opened per operation: a socket costs 6 us, and keepers close what they inherit.
 struct Sockets {
   Netlink route{NETLINK_ROUTE}, nft{NETLINK_NETFILTER};
@@ -72,9 +75,7 @@ Subnet ensure_table(Trace& trace, Sockets& sockets, std::string_view pool)
   std::optional<Subnet> subnet;
   if (comment) {
     subnet = subnet_from(*comment);
-    if (!subnet)
-      throw Error{"there is a table inet conductor of nftables that conductor did not make", 0,
-                  "nft delete table inet conductor"};
+    if (!subnet) throw Error{fmt::format("the table inet conductor of nftables {}", not_ours), 0, remove_it};
     if (table_is_current(sockets.nft)) return *subnet;
   }
   if (!subnet) subnet = subnet_of_links(sockets.route);
@@ -91,7 +92,8 @@ void tear_down_if_last(Trace& trace, Sockets& sockets, LinkIndex leaving)
 {
   for (const Link& link : read_links(sockets.route, Counters::without))
     if (is_ours(link) && !is_gone(link) && link_index(link.name) != leaving) return;
-  if (!read_table_comment(sockets.nft)) return;
+  // Also not a table of that name that somebody else made.
+  if (!subnet_in_use(sockets.nft)) return;
   withdraw_cures(trace, sockets.nft);
   switch_off(trace, sockets.route, sockets.nft);
   delete_table(trace, sockets.nft);
@@ -359,7 +361,7 @@ std::vector<std::string> repair(Trace& trace, std::string_view root_id, const st
   for (const Link& link : links)
     if (is_ours(link) && !is_gone(link)) live.push_back(link_index(link.name));
   if (live.empty()) {
-    if (!comment) return mended;
+    if (!comment || !subnet_from(*comment)) return mended;
     tear_down_if_last(trace, sockets, 0);
     mended.emplace_back("the table inet conductor of nftables served nobody any more");
     return mended;
@@ -423,6 +425,12 @@ NetworkState state(Trace& trace)
              "have IPv4 only",
          .hint =
              "sysctl net.ipv6.conf.all.forwarding=1 (router advertisements are ignored then), and start them anew"});
+  if (!state.subnet && read_table_comment(sockets.nft))
+    state.remarks.push_back({.kind = NetworkRemark::Kind::obstacle,
+                             .cured = false,
+                             .place = "table inet conductor",
+                             .sentence = std::string{not_ours} + ": no container gets a network",
+                             .hint = remove_it});
   if (!state.subnet) return state;
   for (NetworkRemark& remark : forwarding_remarks(sockets.nft)) state.remarks.push_back(std::move(remark));
   for (NetworkRemark& remark : obstacle_remarks(trace, sockets.nft)) state.remarks.push_back(std::move(remark));

@@ -499,6 +499,32 @@ def test_flushed_rules_are_mended_by_the_next_command(box):
     assert box.run("ps").stderr == ""
 
 
+def test_a_table_of_that_name_of_somebody_elses_stays(box):
+    outside.run("nft", "add table inet conductor; add chain inet conductor mine")
+    mine = outside.run("nft", "list", "ruleset")
+    try:
+        said = box.fails("run", "-d", "box", "web", "--internet", "--", "true", status=125)
+        assert "somebody else's" in said and "nft delete table inet conductor" in said
+        serve(box, "web")
+        assert "somebody else's" in box.fails("addnetwork", "web")
+        box.ok("delnetwork", "web")
+        checks = [c for c in box.json("doctor", "--fix") if c["check"] == "network"]
+        assert any("somebody else's" in c["found"] for c in checks)
+        box.ok("rm", "-f", "web")
+        assert outside.run("nft", "list", "ruleset") == mine
+    finally:
+        outside.run("nft", "delete", "table", "inet", "conductor")
+
+
+def test_two_that_start_at_once_with_one_port(box):
+    """One of them runs, and whoever comes late is told of it."""
+    starts = [box.start("run", "-d", "box", f"web{n}", "--expose", "80-8080", *SERVER) for n in range(4)]
+    ends = [(start.communicate()[1], start.returncode) for start in starts]
+    assert sorted(status for _, status in ends) == [0, 125, 125, 125]
+    assert all("8080" in said and "another root" not in said for said, status in ends if status)
+    assert len(box.json("ps")) == 1
+
+
 def forward_chain(policy):
     outside.run("nft", "add table inet mine; add chain inet mine fw { type filter hook forward priority 0; "
                 f"policy {policy}; }}")
