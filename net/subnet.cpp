@@ -66,7 +66,10 @@ std::vector<uint32_t> candidates(uint64_t seed, std::string_view pool)
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
     if (error != std::errc{} || end != digits.data() + digits.size()) length = 0;
   }
-  if (address.size() != 4 || length < 8 || length > slash_16)
+  // This host's own, and those that name no host (RFC 6890).
+  const uint32_t network = address.size() == 4 ? big32_from(address) >> 24 : 0;
+  const bool reserved = network == 0 || network == 127 || network >= 224;
+  if (address.size() != 4 || length < 8 || length > slash_16 || reserved)
     throw Error{fmt::format("the network pool '{}' cannot be used", pool), 0,
                 "network_pool is an IPv4 network from /8 to /16, as in 10.83.0.0/16"};
   const uint32_t count = 1U << (slash_16 - length);

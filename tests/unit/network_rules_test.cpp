@@ -58,7 +58,8 @@ TEST(ChosenSubnet, ComesFromThePool)
   EXPECT_EQ(choose_subnet({}, "x", "10.99.0.0/16", false).host(), "10.99.0.1");
   EXPECT_TRUE(choose_subnet({}, "x", "172.16.0.0/12", false).host().starts_with("172."));
   EXPECT_THROW(choose_subnet({prefix("10.99.1.0", 24)}, "x", "10.99.0.0/16", false), Error);
-  for (const char* bad : {"10.99.0.0", "10.99.0.0/24", "10.99.0.0/x", "fd00::/16", "/16", "10.99.0.0/7"})
+  for (const char* bad : {"10.99.0.0", "10.99.0.0/24", "10.99.0.0/x", "fd00::/16", "/16", "10.99.0.0/7", "127.0.0.0/8",
+                          "224.0.0.0/8", "0.0.0.0/8"})
     EXPECT_THROW(choose_subnet({}, "x", bad, false), Error) << bad;
 }
 
