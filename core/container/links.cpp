@@ -280,6 +280,12 @@ void Links::check_ports(const LinkOwner& owner, const std::vector<PublishedPort>
       break;
     }
   }
+  std::set<std::string> addresses;
+  for (const PublishedPort& port : ports) addresses.insert(port.host_address);
+  for (const std::string& address : addresses)
+    if (!address.empty() && !has_address(address))
+      root_.trace().notice(
+          fmt::format("no interface of this host has the address {} now: nobody reaches a port there", address));
   for (const PublishedPort& port : ports) {
     const auto listener = network_.listener(port);
     if (!listener) continue;

@@ -7,11 +7,13 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <tuple>
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <ifaddrs.h>
 
 namespace conductor {
 namespace {
@@ -253,6 +255,25 @@ bool is_host_address(const std::string& address)
   } catch (const Error&) {
     return false;
   }
+}
+
+bool has_address(const std::string& address)
+{
+  if (address.starts_with("127.")) return true;
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) return true; // nobody can say that it is not
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> all{first, &::freeifaddrs};
+  for (const ifaddrs* each = first; each != nullptr; each = each->ifa_next) {
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    if (each->ifa_addr == nullptr) continue;
+    const int family = each->ifa_addr->sa_family;
+    const void* bytes = nullptr;
+    if (family == AF_INET) bytes = &reinterpret_cast<const sockaddr_in*>(each->ifa_addr)->sin_addr;
+    if (family == AF_INET6) bytes = &reinterpret_cast<const sockaddr_in6*>(each->ifa_addr)->sin6_addr;
+    if (bytes != nullptr && ::inet_ntop(family, bytes, text.data(), text.size()) != nullptr && address == text.data())
+      return true;
+  }
+  return false;
 }
 
 } // namespace conductor

@@ -37,5 +37,7 @@ std::string outer_text(const PublishedPort& port);
 bool collide(const PublishedPort& one, const PublishedPort& other);
 // An address that a port may be published at, as PublishedPort has it.
 bool is_host_address(const std::string& address);
+// Is it one of this host's now? Those of the loopback network always are (getifaddrs(3)).
+bool has_address(const std::string& address);
 
 } // namespace conductor

@@ -250,6 +250,14 @@ def test_a_range_is_published_whole(box):
     assert "80..81-9080..9081" in row and "80..81-9080..9081" in box.ok("ps")
 
 
+def test_an_address_that_is_not_the_hosts_is_told(box, far):
+    serve(box, "web")
+    done = box.run("addnetwork", "web", "-e", f"80-{outside.THERE}:8080")
+    assert done.returncode == 0 and f"no interface of this host has the address {outside.THERE}" in done.stderr
+    for number, mine in enumerate((outside.HERE, f"[{outside.HERE6}]", "127.0.0.5")):
+        assert "no interface" not in box.run("addnetwork", "web", "-e", f"80-{mine}:{8081 + number}").stderr
+
+
 def test_a_port_that_a_process_has_is_refused_with_its_name(box):
     box.ok("create", "box", "web", *SERVER)
     with socket.create_server(("", 8080)):
