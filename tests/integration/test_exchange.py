@@ -26,7 +26,7 @@ def need(program):
         pytest.skip(f"{program} is not installed: sudo ./bootstrap test installs it")
 
 
-def tool(*words, cwd):
+def tool(*words, cwd=None):
     done = subprocess.run([str(w) for w in words], cwd=cwd, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
     return done.stdout
@@ -238,6 +238,21 @@ def test_saving_into_a_layout_keeps_its_other_images(web, other):
 def test_an_image_that_is_named_twice_is_saved_once(web):
     web.ok("save", "web", "web:latest", "-o", f"{web.directory}/layout/")
     assert len(json.loads((web.directory / "layout/index.json").read_text())["manifests"]) == 1
+
+
+@pytest.mark.xfail(not shutil.which("podman"), run=False, reason="podman is not installed")
+def test_podman_reads_what_we_save_and_we_what_it_saves(web, other):
+    top = web.directory
+    podman = ["podman", "--root", top / "pod/root", "--runroot", top / "pod/run", "--tmpdir", top / "pod/tmp", "--storage-driver", "vfs"]
+    for form in ("oci", "docker"):
+        web.ok("save", "web", "-o", top / "ours.tar", "--format", form)
+        tool(*podman, "load", "-i", top / "ours.tar")
+        assert image(web)["id"] == tool(*podman, "image", "inspect", "web", "--format", "{{.Id}}").strip()
+    for form in ("oci-archive", "docker-archive"):
+        tool(*podman, "save", "--format", form, "-o", top / f"{form}.tar", "web:latest")
+        other.ok("load", top / f"{form}.tar")
+        assert other.ok("run", "--rm", "localhost/web") == web.ok("run", "--rm", "web") == "y\n"
+        other.ok("rmi", "localhost/web")
 
 
 def test_umoci_unpacks_what_we_save(web):
