@@ -132,7 +132,7 @@ def test_it_works_before_the_start(box):
     box.ok("create", "box", "web", *SERVER)
     said = box.ok("addnetwork", "web", "-e", "80-8080")
     assert said == "web does not run; when it does:\nhost <-> web\nhost 8080 -> web 80\n"
-    assert nothing_left()
+    wait_until(nothing_left, 5, lambda: f"left: {kernel()}")
     box.ok("start", "web")
     wait_until(lambda: ask("127.0.0.1", 8080) == "I am web", 10, "it answers")
 
@@ -178,7 +178,8 @@ def test_an_interface_of_the_containers_own_is_told(box):
     serve(box, "web", "--cap-add", "NET_ADMIN")
     sh(box, "web", "ip link add eth0 type veth")
     assert "'web' has an interface eth0 of its own" in box.fails("addnetwork", "web")
-    assert network(box, "web") is None and nothing_left()
+    assert network(box, "web") is None
+    wait_until(nothing_left, 5, lambda: f"left: {kernel()}")
     sh(box, "web", "ip link delete eth0")
     box.ok("addnetwork", "web")
 
@@ -268,7 +269,7 @@ def test_a_port_that_a_process_has_is_refused_with_its_name(box):
     box.ok("addnetwork", "web", "-e", "80-8080")
     with socket.create_server(("127.0.0.1", 8080)):
         assert f"(process {os.getpid()}) listens on 127.0.0.1" in box.fails("start", "web")
-    assert nothing_left()
+    wait_until(nothing_left, 5, lambda: f"left: {kernel()}")
     box.ok("start", "web")
 
 
@@ -619,7 +620,8 @@ def test_a_step_of_a_build_reaches_the_internet_by_a_link_of_its_own(box, far):
     file.write_text(f"FROM box\nRUN timeout 5 nc -w 3 {outside.THERE} 7777 < /dev/null > /said\n"
                     "RUN ip -o link > /links; cat /etc/hosts > /hosts\nRUN --network=none ip -o link > /none\n")
     box.ok("build", "web", file)
-    assert nothing_left() and not list((box.root / "network").glob("[0-9]*"))
+    wait_until(nothing_left, 5, lambda: f"left: {kernel()}")
+    assert not list((box.root / "network").glob("[0-9]*"))
     read = lambda path: box.ok("run", "--rm", "web", "--", "cat", path)
     assert read("/said") == f"far ::ffff:{outside.HERE}"
     assert "eth0" in read("/links") and "up0" not in read("/links") and "eth0" not in read("/none")
@@ -642,7 +644,8 @@ def test_a_killed_build_leaves_no_link(box, far):
     build.communicate()
     wait_until(lambda: not kernel()[0], 10, "the link goes with the step")
     box.ok("doctor", "--fix")
-    assert nothing_left() and not list((box.root / "network").glob("[0-9]*"))
+    wait_until(nothing_left, 5, lambda: f"left: {kernel()}")
+    assert not list((box.root / "network").glob("[0-9]*"))
 
 
 @pytest.mark.parametrize("words", ["run -d --internet --expose 80-8080 box web -- sleep 1000", "addnetwork there -i",

@@ -94,7 +94,7 @@ def conductor_processes():
     for pid in pids():
         program = os.path.basename(_link(f"/proc/{pid}/exe").removesuffix(" (deleted)"))
         first_word = os.path.basename(_read(f"/proc/{pid}/cmdline").split(b"\0")[0].decode(errors="replace"))
-        if re.match(r"conductor\b(?!-unit)", program) or re.match(r"conductor\b(?!-unit)", first_word):
+        if re.match(r"conductor\b(?!-unit|-fuzz)", program) or re.match(r"conductor\b(?!-unit|-fuzz)", first_word):
             found.append(describe(pid))
     return sorted(found)
 
