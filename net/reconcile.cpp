@@ -278,6 +278,12 @@ bool change(Trace& trace, std::string_view root_id, const WantedLink& wanted)
   return true;
 }
 
+// By the counter of the permission; published ports have none.
+static bool may_have_talked(const Permission& permission)
+{
+  return permission.element.packets != 0 || permission.set.starts_with("published");
+}
+
 void detach(Trace& trace, std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end)
 {
   const HostLock lock{trace};
@@ -291,14 +297,19 @@ void detach(Trace& trace, std::string_view root_id, std::string_view container_i
       return;
 
   auto subnet = subnet_in_use(sockets.nft);
+  bool talked = true;
   if (subnet) {
     const std::vector<Permission> all = read_permissions(sockets.nft);
-    grant_and_withdraw(trace, sockets, all, difference(permissions_on(index, all, *subnet), {}), index, *subnet,
+    const std::vector<Permission> own = permissions_on(index, all, *subnet);
+    talked = std::any_of(own.begin(), own.end(), may_have_talked);
+    grant_and_withdraw(trace, sockets, all, difference(own, {}), index, *subnet,
                        "take the permissions of " + link_name(index) + " away");
   } else {
     subnet = subnet_of_links(sockets.route);
   }
-  if (subnet) forget_all_connections(trace, sockets.nft, index, *subnet);
+  // To look for connections takes the kernel 20 ms on a host with large tables. Those with the host itself are not
+  // translated, and hurt nobody who gets the address later.
+  if (subnet && talked) forget_all_connections(trace, sockets.nft, index, *subnet);
   if (link && end == LinkEnd::now) remove_link(trace, sockets.route, index);
   if (link && end == LinkEnd::with_its_namespace) mark_gone(trace, sockets.route, index, container_id);
   tear_down_if_last(trace, sockets, index);
