@@ -94,8 +94,11 @@ std::vector<Container> settle_all(Context& context)
   const Containers containers{context.root};
   std::vector<Container> result = containers.list();
   std::erase_if(result, [&](Container& container) {
-    if (runs(container.status)) end_standstill(context, container);
-    if (runs(container.status) || !has_leftovers(context, container)) return false;
+    if (runs(container.status)) {
+      end_standstill(context, container);
+      return false;
+    }
+    if (!has_leftovers(context, container)) return false;
     // A container that somebody works on is told as it is written down; its worker will settle it.
     Context impatient = context;
     impatient.patience = std::chrono::milliseconds{0};
