@@ -138,7 +138,7 @@ class Bench:
         self.socket = f"unix://{self.top}/docker.sock"
         self.spawn("dockerd", "--host", self.socket, "--data-root", self.top / "docker", "--exec-root",
                    self.top / "docker-run", "--pidfile", self.top / "docker.pid", "--bridge=none", "--iptables=false",
-                   "--ip6tables=false", "--storage-driver=overlay2")
+                   "--ip6tables=false", "--ip-forward=false", "--storage-driver=overlay2")
         wait_for(lambda: subprocess.run(["docker", "-H", self.socket, "info"], capture_output=True).returncode == 0)
 
     # ---- one run each: () -> seconds, into an empty store
