@@ -28,8 +28,10 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(TOP / "tests"))
 from support import dockerd  # noqa: E402
+from support.waiting import wait_until  # noqa: E402
 
 INSIDE = "CONDUCTOR_BENCH_INSIDE"
+IPERF_PORT = 5201  # its own choice
 
 
 def run(*command, **options):
@@ -141,7 +143,9 @@ class Bench:
         servers = [subprocess.Popen([*side[0], "iperf3", "-s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for side in sides]
         rates = ([], [])
         try:
-            time.sleep(0.5)  # a measurement, no test: both servers listen by then, or iperf3 says so
+            for side in sides:
+                wait_until(lambda: f":{IPERF_PORT:04X} " in run(*side[0], "cat", "/proc/net/tcp", "/proc/net/tcp6"), 10,
+                           lambda: "iperf3 listens")
             for _ in range(5):
                 for side, found in zip(sides, rates):
                     told = json.loads(run(*side[1], "iperf3", "-c", side[2], "-t", "1", "-J"))
