@@ -64,7 +64,7 @@ def test_help_is_printed_from_the_table_of_actions(conductor):
 def test_each_key_stands_in_the_help_once(conductor):
     screen = open_console(conductor, rows=70, columns=80)
     screen.press("?")
-    screen.wait_for_text("everywhere")
+    screen.wait_for_text("panes, after Ctrl-G")
     lines = [line[2:-1].rstrip() for line in screen.lines]
     lists = lines[lines.index("lists") + 1:lines.index("panes, after Ctrl-G") - 1]
     keys = [line.split("  ")[0] for line in lists if not line.startswith(" ")]

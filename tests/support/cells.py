@@ -21,6 +21,7 @@ SEQUENCE = re.compile(
     rb")", re.S)
 LONGEST_SEQUENCE = 1 << 20
 ALTERNATE_SCREEN = {"47", "1047", "1049"}
+UPDATE_BEGINS, UPDATE_ENDS = b"\x1b[?2026h", b"\x1b[?2026l"
 
 
 class Cells(pyte.Screen):
@@ -30,6 +31,8 @@ class Cells(pyte.Screen):
     commands: operating system commands in order ("2;title", "52;c;...")
     strings: bodies of device control and similar strings
     cursor_style: the last number of `CSI n SP q`
+
+    A synchronised update (DEC 2026) shows when it is whole, so that nobody looks at half a frame.
     """
 
     def __init__(self, columns, rows):
@@ -41,6 +44,15 @@ class Cells(pyte.Screen):
 
     def feed(self, data):
         self.pending += data
+        whole = len(self.pending)
+        begin = self.pending.rfind(UPDATE_BEGINS)
+        if begin >= 0 and self.pending.find(UPDATE_ENDS, begin) < 0 and whole - begin < LONGEST_SEQUENCE:
+            whole = begin
+        held, self.pending = self.pending[whole:], self.pending[:whole]
+        self.show_pending()
+        self.pending += held
+
+    def show_pending(self):
         at = 0
         while (escape := self.pending.find(b"\x1b", at)) >= 0:
             self.stream.feed(self.pending[at:escape])
@@ -79,6 +91,8 @@ class Cells(pyte.Screen):
         if middle:
             if middle + final == " q":
                 self.cursor_style = numbers
+            elif (prefix, numbers, middle + final) == ("?", "2026", "$p"):
+                self.write_process_input("\x1b[?2026;2$y")
         elif prefix == "?":
             if final in "hl":
                 self.set_private_modes(numbers.split(";"), final == "h")
