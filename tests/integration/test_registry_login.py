@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import stat
+import termios
 
 import pytest
 
@@ -175,6 +176,7 @@ def test_on_a_terminal_the_password_is_not_shown(conductor, registry, home):
     screen.wait_for_text("user at")
     screen.send("user\r")
     screen.wait_for_text("password:")
+    assert not termios.tcgetattr(screen.master)[3] & termios.ECHO, "who sees the prompt may type"
     screen.send("secret\r")
     screen.wait_for_text("logged in to")
     assert "secret" not in screen.text

@@ -147,8 +147,8 @@ int log_in(Invocation& invocation)
       prompt("user at " + login.registry + ": ");
       login.user = read_line(invocation.trace(), false);
     }
+    const Silence silence{STDIN_FILENO}; // before the prompt: who sees that may type, and pasting is quick
     prompt("password: ");
-    const Silence silence{STDIN_FILENO};
     login.password = read_line(invocation.trace(), false);
   }
   if (login.password.empty()) throw usage_error("the password is empty");
