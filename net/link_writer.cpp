@@ -1,6 +1,7 @@
 #include "net/link_writer.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/kernel/files.h"
 #include "net/link_reader.h"
 
@@ -145,6 +146,7 @@ std::string ipv6_setting(const std::string& link, const char* name)
 // (a host that is a container itself) is not the end.
 void refuse_advertisements(Trace& trace, const std::string& link)
 {
+  if (!holds(guard::no_advertisements)) return;
   for (const char* setting : {"accept_ra", "accept_redirects"}) {
     try {
       kernel::write_value(trace, AT_FDCWD, ipv6_setting(link, setting), "0");

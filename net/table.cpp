@@ -1,6 +1,7 @@
 #include "net/table.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/kernel/ask.h"
 #include "net/link_writer.h"
 
@@ -109,6 +110,18 @@ constexpr std::string_view text = R"(table inet conductor {
 }
 )";
 
+// Rules of the chain guard that one attack runs into.
+constexpr struct {
+  const Guard& guard;
+  std::string_view rule;
+} guarding[] = {
+    {guard::closed_loopback, "ip daddr 127.0.0.0/8 drop"},
+    {guard::no_advertisements, "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, "
+                               "nd-neighbor-advert, nd-redirect } drop"},
+    {guard::no_advertisements, "ip6 saddr { ::, fe80::/10 } drop"},
+    {guard::no_forged_packets, "fib saddr . iif oif missing goto forged"},
+};
+
 struct Family {
   const char* name;
   const char* set;
@@ -196,6 +209,8 @@ std::string others_text(const SwitchedOn& switched)
 std::string ruleset(const Subnet& subnet, const SwitchedOn& switched, OldTable old)
 {
   std::string rules{text};
+  for (const auto& each : guarding)
+    if (!holds(each.guard)) replace_all(rules, each.rule, "");
   replace_all(rules, "$comment", table_comment(subnet));
   replace_all(rules, "$version", std::to_string(version));
   replace_all(rules, "$group", std::to_string(link_group));

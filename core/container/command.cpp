@@ -1,6 +1,7 @@
 #include "core/container/command.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/container/user.h"
 #include "core/kernel/call.h"
 #include "core/kernel/files.h"
@@ -49,6 +50,8 @@ std::vector<std::string> complete_environment(const Spec& spec, const ProcessSpe
     if (!replaced) env.push_back(*each);
   }
   if (!has(process.env, "HOME")) env.push_back("HOME=" + user.home);
+  if (!holds(guard::clean_environment))
+    for (char** each = environ; *each != nullptr; ++each) env.emplace_back(*each);
   return env;
 }
 

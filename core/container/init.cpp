@@ -1,6 +1,7 @@
 #include "core/container/init.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/container/command.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/namespaces.h"
@@ -35,7 +36,7 @@ void join_groups(Trace& trace, const Message& groups)
 uint64_t namespaces_of(const Spec& spec)
 {
   uint64_t flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
-  if (spec.network != NetworkMode::host) flags |= CLONE_NEWNET;
+  if (spec.network != NetworkMode::host && holds(guard::own_network)) flags |= CLONE_NEWNET;
   return flags;
 }
 

@@ -1,6 +1,7 @@
 #include "core/container/rootfs.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/container/name_files.h"
 #include "core/container/overlay.h"
 #include "core/kernel/dev.h"
@@ -159,7 +160,7 @@ HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spe
                                    .is_volatile = plan.is_volatile,
                                    .owner = first_id,
                                    // Nodes that an image brings are only names: the devices are those of our own /dev.
-                                   .attributes = MOUNT_ATTR_NODEV};
+                                   .attributes = holds(guard::inert_nodes) ? MOUNT_ATTR_NODEV : 0U};
     mounts.push_back(make_overlay(root, request));
   } catch (const Error& error) {
     throw unfit(root, error);
@@ -200,14 +201,16 @@ public:
 
   void pseudo(PseudoMounts mounts)
   {
-    place(dev_, "dev");
+    if (holds(guard::own_dev)) place(dev_, "dev");
     place(mounts.proc, "proc");
     place(mounts.pts, "dev/pts");
     place(mounts.shm, "dev/shm");
     place(mounts.mqueue, "dev/mqueue");
     place(plan_.host_network ? take() : std::move(mounts.sys), "sys");
     if (kernel::find_in_root(root_.get(), "sys/fs/cgroup", O_PATH | O_DIRECTORY))
-      place(kernel::new_file_system(trace_, "cgroup2", {}, harmless | MOUNT_ATTR_RDONLY, "sys/fs/cgroup"),
+      place(kernel::new_file_system(trace_, "cgroup2", {},
+                                    holds(guard::read_only_groups) ? harmless | MOUNT_ATTR_RDONLY : harmless,
+                                    "sys/fs/cgroup"),
             "sys/fs/cgroup");
   }
 
@@ -259,7 +262,8 @@ public:
       struct stat status {};
       if (::fstat(target->get(), &status) < 0) continue;
       if (!S_ISDIR(status.st_mode)) {
-        const Fd null = kernel::open_in_root(dev_.get(), "null", O_PATH | O_NOFOLLOW);
+        const Fd null = holds(guard::own_dev) ? kernel::open_in_root(dev_.get(), "null", O_PATH | O_NOFOLLOW)
+                                              : kernel::open_in_root(root_.get(), "dev/null", O_PATH);
         kernel::attach(trace_, kernel::clone_tree(trace_, null.get(), "", false).get(), target->get(), hidden.path);
       } else if (!nothing) {
         nothing = kernel::new_file_system(trace_, "tmpfs", {{"mode", "555"}, {"source", "masked"}},

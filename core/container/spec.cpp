@@ -2,6 +2,7 @@
 #include "core/container/spec.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 
 #include <algorithm>
 #include <array>
@@ -180,6 +181,7 @@ void check_spec(const Spec& spec)
 
 std::string visible(std::string_view text, size_t most)
 {
+  if (!holds(guard::visible_text)) return std::string{text.substr(0, most)};
   std::string shown;
   size_t characters = 0;
   while (!text.empty()) {

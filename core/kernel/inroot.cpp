@@ -2,6 +2,7 @@
 
 #include "core/kernel/inroot.h"
 
+#include "core/base/guard.h"
 #include "core/kernel/abi.h"
 #include "core/kernel/call.h"
 #include "core/kernel/files.h"
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <climits>
 #include <deque>
+#include <limits>
 #include <vector>
 
 #include <fmt/format.h>
@@ -18,14 +20,15 @@
 namespace conductor::kernel {
 namespace {
 
-constexpr uint64_t guarded = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+constexpr uint64_t inside = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 // A ".." that races with a rename gives EAGAIN (openat2(2)). A container that renames all day may keep us from a path,
 // but not for ever.
 constexpr int rename_races = 128;
 constexpr int most_symlinks = 40; // as the kernel's own MAXSYMLINKS
 
-int open_guarded(int root, const std::string& path, int flags, mode_t mode = 0, uint64_t resolve = guarded)
+int open_guarded(int root, const std::string& path, int flags, mode_t mode = 0, uint64_t resolve = inside)
 {
+  if (!holds(guard::inside_root)) resolve = 0;
   const char* shown = path.empty() ? "." : path.c_str();
   // openat2(2) is strict: with O_PATH it takes no other flag that would mean nothing.
   if ((flags & O_PATH) == 0) flags |= O_NOCTTY;
@@ -160,6 +163,7 @@ private:
     if (++followed_ > most_symlinks) throw Error{"make " + shown_in(root_, path_), ELOOP};
     const std::string target = read_link_of(link);
     if (target.starts_with('/')) stack_.clear();
+    if (target.starts_with('/') && !holds(guard::inside_root)) stack_.emplace_back(::open("/", O_PATH | O_CLOEXEC));
     push_front_names(names_, target);
   }
 
@@ -200,7 +204,8 @@ Fd make_directories_in_root(Trace& trace, int root, const std::string& path, mod
 
 Fd make_plain_directories_in_root(Trace& trace, int root, const std::string& path, mode_t mode)
 {
-  Fd found{open_guarded(root, path, O_PATH | O_DIRECTORY, 0, guarded | RESOLVE_NO_SYMLINKS)};
+  if (!holds(guard::plain_places)) return make_directories_in_root(trace, root, path, mode);
+  Fd found{open_guarded(root, path, O_PATH | O_DIRECTORY, 0, inside | RESOLVE_NO_SYMLINKS)};
   if (found) return found;
   if (errno == ENOENT) return Walk{trace, root, path, mode, Links::refused}.make(Last::directory);
   throw not_plain(root, path, errno);
@@ -239,13 +244,16 @@ std::optional<std::string> read_in_root(int root, const std::string& path, size_
   if (!looked) return std::nullopt;
   struct stat before {};
   if (::fstat(looked->get(), &before) < 0) throw Error{"look at " + shown_in(root, path), errno};
-  if (!S_ISREG(before.st_mode)) throw Error{"read " + shown_in(root, path) + ", which is no regular file", EINVAL};
-  std::optional<Fd> file = find_in_root(root, path, O_RDONLY | O_NONBLOCK);
+  const bool is_trusted = S_ISREG(before.st_mode) || !holds(guard::regular_files);
+  if (!is_trusted) throw Error{"read " + shown_in(root, path) + ", which is no regular file", EINVAL};
+  std::optional<Fd> file = find_in_root(root, path, O_RDONLY | (holds(guard::regular_files) ? O_NONBLOCK : 0));
   if (!file) return std::nullopt;
   struct stat about {};
   if (::fstat(file->get(), &about) < 0) throw Error{"look at " + shown_in(root, path), errno};
-  if (!S_ISREG(about.st_mode)) throw Error{"read " + shown_in(root, path) + ", which is no regular file", EINVAL};
+  if (!S_ISREG(about.st_mode) && holds(guard::regular_files))
+    throw Error{"read " + shown_in(root, path) + ", which is no regular file", EINVAL};
 
+  if (!holds(guard::bounded_files)) limit = std::numeric_limits<size_t>::max() / 4;
   std::string content;
   content.resize(std::min(limit, static_cast<size_t>(about.st_size)) + 1);
   size_t got = 0;

@@ -1,6 +1,7 @@
 #include "core/kernel/layer_tree.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/kernel/abi.h"
 #include "core/kernel/call.h"
 #include "core/kernel/files.h"
@@ -41,8 +42,8 @@ std::string base_name(const std::string& name) { return name.substr(name.rfind('
 int open_guarded(int top, const std::string& name, int flags)
 {
   for (;;) {
-    const int fd =
-        sys_openat2(top, name.empty() ? "." : name.c_str(), static_cast<unsigned>(flags | O_CLOEXEC), 0, beneath);
+    const int fd = sys_openat2(top, name.empty() ? "." : name.c_str(), static_cast<unsigned>(flags | O_CLOEXEC), 0,
+                               holds(guard::beneath_layer) ? beneath : 0);
     if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) return fd;
   }
 }
@@ -174,6 +175,7 @@ void LayerTree::guard_entry(uint64_t size)
 // Then not again for some while: long where there is much room, short where there is little.
 void LayerTree::ask_for_room(uint64_t bytes)
 {
+  if (!holds(guard::disk_reserve)) return;
   struct statvfs disk {};
   if (::fstatvfs(top_.get(), &disk) < 0) return;
   const uint64_t total = disk.f_blocks * disk.f_frsize;

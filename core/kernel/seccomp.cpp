@@ -3,6 +3,7 @@
 #include "core/kernel/seccomp.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/kernel/call.h"
 #include "core/kernel/seccomp_policy.h"
 #include "seccomp_default.h"
@@ -41,7 +42,7 @@ SeccompFilter seccomp_filter(CapabilitySet capabilities)
 
 void load_seccomp(Trace& trace, std::span<const sock_filter> filter)
 {
-  if (filter.empty()) return;
+  if (filter.empty() || !holds(guard::call_filter)) return;
   // The kernel copies the program and does not write to it.
   const sock_fprog program{.len = static_cast<unsigned short>(filter.size()),
                            .filter = const_cast<sock_filter*>(filter.data())};

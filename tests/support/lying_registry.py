@@ -36,7 +36,7 @@ class LyingRegistry:
         self.port = self.server.server_port
         self.host = f"127.0.0.1:{self.port}"
         self.closing = threading.Event()
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.at("/v2/", body=b"{}")
 
     def at(self, path, answer=None, **options):

@@ -1,5 +1,6 @@
 #include "core/image/registry/repository.h"
 
+#include "core/base/guard.h"
 #include "core/container/spec.h"
 #include "core/image/digest.h"
 
@@ -89,7 +90,7 @@ Document Repository::manifest_of(Session& session, const std::string& selector, 
   if (!response.good()) throw refusal(session.endpoint(), response, "get " + repository_ + ":" + selector);
   Document document{.text = std::move(response.body), .content_type = response.header("content-type"), .digest = {}};
   document.digest = digest_of(document.text);
-  if (selector.starts_with("sha256:") && document.digest != selector)
+  if (selector.starts_with("sha256:") && document.digest != selector && holds(guard::checked_digests))
     wrong_digest("the manifest of " + repository_ + " from " + session.endpoint().name, selector, document.digest);
   return document;
 }
@@ -126,7 +127,8 @@ void Repository::blob(const Descriptor& descriptor, const Sink& sink)
     return 0;
   });
   const std::string found = "sha256:" + download.digest.hex();
-  if (found != descriptor.digest) wrong_digest("a blob of " + repository_, descriptor.digest, found);
+  if (found != descriptor.digest && holds(guard::checked_digests))
+    wrong_digest("a blob of " + repository_, descriptor.digest, found);
 }
 
 // Goes on where the last attempt, at this address or at another, has stopped.
