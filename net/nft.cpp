@@ -95,7 +95,12 @@ Element element_from(Bytes attributes)
   for (const Attribute& attribute : Attributes{attributes}) {
     switch (attribute.type) {
     case NFTA_SET_ELEM_KEY: element.key.bytes = copy_of(attribute_in(attribute.value, NFTA_DATA_VALUE)); break;
-    case NFTA_SET_ELEM_DATA: element.data.bytes = copy_of(attribute_in(attribute.value, NFTA_DATA_VALUE)); break;
+    case NFTA_SET_ELEM_DATA:
+      element.data.bytes = copy_of(attribute_in(attribute.value, NFTA_DATA_VALUE));
+      element.verdict = verdict_from(attribute.value);
+      break;
+    case NFTA_SET_ELEM_KEY_END:
+    case NFTA_SET_ELEM_FLAGS: element.is_single = false; break;
     case NFTA_SET_ELEM_USERDATA: element.comment = comment_from(attribute.value); break;
     case NFTA_SET_ELEM_EXPR: take_counter(attribute.value, element); break;
     case NFTA_SET_ELEM_EXPRESSIONS:
@@ -105,6 +110,16 @@ Element element_from(Bytes attributes)
     }
   }
   return element;
+}
+
+std::string family_name(int family)
+{
+  switch (family) {
+  case NFPROTO_INET: return "inet";
+  case NFPROTO_IPV4: return "ip";
+  case NFPROTO_IPV6: return "ip6";
+  default: return fmt::format("family {}", family);
+  }
 }
 
 } // namespace
@@ -158,11 +173,16 @@ std::vector<Element> elements_from(Bytes payload)
 
 std::vector<Element> read_elements(Netlink& nft, std::string_view set)
 {
+  return read_elements(nft, NFPROTO_INET, our_table, set);
+}
+
+std::vector<Element> read_elements(Netlink& nft, int family, std::string_view table, std::string_view set)
+{
   std::vector<Element> all;
-  Message request = nft_message(NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP);
-  request.text(NFTA_SET_ELEM_LIST_TABLE, our_table).text(NFTA_SET_ELEM_LIST_SET, set);
+  Message request = nft_message(NFT_MSG_GETSETELEM, family, NLM_F_DUMP);
+  request.text(NFTA_SET_ELEM_LIST_TABLE, table).text(NFTA_SET_ELEM_LIST_SET, set);
   nft.dump(
-      fmt::format("read the set {} of the table inet {}", set, our_table), request, [&] { all.clear(); },
+      fmt::format("read the set {} of the table {} {}", set, family_name(family), table), request, [&] { all.clear(); },
       [&](uint16_t type, Bytes payload) {
         if (type != nft_type(NFT_MSG_NEWSETELEM)) return;
         for (Element& each : elements_from(payload)) all.push_back(std::move(each));
@@ -188,15 +208,7 @@ std::optional<Element> find_element(Netlink& nft, std::string_view set, const Va
   return found;
 }
 
-std::string Chain::family_name() const
-{
-  switch (family) {
-  case NFPROTO_INET: return "inet";
-  case NFPROTO_IPV4: return "ip";
-  case NFPROTO_IPV6: return "ip6";
-  default: return fmt::format("family {}", family);
-  }
-}
+std::string Chain::family_name() const { return net::family_name(family); }
 
 std::optional<Chain> chain_from(Bytes payload)
 {
@@ -243,6 +255,14 @@ bool has_chain(Netlink& nft, std::string_view chain)
   return error == 0;
 }
 
+std::optional<Verdict> verdict_from(Bytes data)
+{
+  const Bytes verdict = attribute_in(data, NFTA_DATA_VERDICT);
+  const Bytes code = attribute_in(verdict, NFTA_VERDICT_CODE);
+  if (code.empty()) return std::nullopt;
+  return Verdict{static_cast<int>(big32_from(code)), text_from(attribute_in(verdict, NFTA_VERDICT_CHAIN))};
+}
+
 std::optional<Rule> rule_from(Bytes payload)
 {
   if (payload.size() < sizeof(nfgenmsg)) return std::nullopt;
@@ -251,13 +271,9 @@ std::optional<Rule> rule_from(Bytes payload)
     if (attribute.type == NFTA_RULE_HANDLE) rule.handle = big64_from(attribute.value);
     if (attribute.type == NFTA_RULE_USERDATA) rule.comment = comment_from(attribute.value);
     if (attribute.type != NFTA_RULE_EXPRESSIONS) continue;
-    for (const Attribute& each : Attributes{attribute.value}) {
-      rule.expressions.push_back(text_from(attribute_in(each.value, NFTA_EXPR_NAME)));
-      if (rule.expressions.back() != "immediate") continue;
-      const Bytes data = attribute_in(attribute_in(each.value, NFTA_EXPR_DATA), NFTA_IMMEDIATE_DATA);
-      const Bytes verdict = attribute_in(attribute_in(data, NFTA_DATA_VERDICT), NFTA_VERDICT_CODE);
-      if (!verdict.empty()) rule.verdict = static_cast<int>(big32_from(verdict));
-    }
+    for (const Attribute& each : Attributes{attribute.value})
+      rule.expressions.push_back(
+          {text_from(attribute_in(each.value, NFTA_EXPR_NAME)), copy_of(attribute_in(each.value, NFTA_EXPR_DATA))});
   }
   return rule;
 }

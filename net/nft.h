@@ -28,10 +28,18 @@ Value protocol_value(std::string_view name); // "tcp", "udp"
 Value port_value(uint16_t port);
 Value address_value(std::string_view address);
 
+// What a rule or a verdict map decides: NF_ACCEPT, NF_DROP, NFT_JUMP to a chain ...
+struct Verdict {
+  int code = 0;
+  std::string chain;
+};
+
 struct Element {
   Value key, data; // data: of a map, else empty. Of elements that were read only the bytes are set.
   std::string comment;
   uint64_t packets = 0, bytes = 0; // of its counter
+  std::optional<Verdict> verdict;  // of a verdict map
+  bool is_single = true;           // not one end of a range, nor what stands for all others
 };
 
 // The text of the link in one part of a key that was read: ifname number `part`.
@@ -39,6 +47,8 @@ std::string link_in(const Value& key, size_t part);
 
 // The elements of a set of our table. ENOENT when there is no such set (or table). Throws Error.
 std::vector<Element> read_elements(Netlink& nft, std::string_view set);
+// ... of a set of anybody's. family: NFPROTO_INET ...
+std::vector<Element> read_elements(Netlink& nft, int family, std::string_view table, std::string_view set);
 // One of them, none when the set (or the table) does not have it. Costs the same however long the set is. Throws Error.
 std::optional<Element> find_element(Netlink& nft, std::string_view set, const Value& key);
 // What NFT_MSG_NEWSETELEM holds. Pure.
@@ -58,12 +68,17 @@ std::optional<Chain> chain_from(Bytes payload);
 std::vector<Chain> read_chains(Netlink& nft);         // of all families. Throws Error.
 bool has_chain(Netlink& nft, std::string_view chain); // in our table
 
+// One step of a rule: "meta", "cmp", "immediate" ... with its own attributes.
+struct Expression {
+  std::string name;
+  std::vector<std::byte> data;
+};
 struct Rule {
   uint64_t handle = 0;
   std::string comment;
-  std::vector<std::string> expressions; // names: "meta", "cmp", "immediate" ...
-  int verdict = 1;                      // of its immediate expression (NF_DROP is 0), 1 for none
+  std::vector<Expression> expressions;
 };
+std::optional<Verdict> verdict_from(Bytes data); // what NFTA_IMMEDIATE_DATA or NFTA_SET_ELEM_DATA holds
 std::optional<Rule> rule_from(Bytes payload);
 // Of one chain, ENOENT and a chain that is gone read as none. Throws Error.
 std::vector<Rule> read_rules(Netlink& nft, const Chain& chain);

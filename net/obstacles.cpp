@@ -6,17 +6,21 @@
 #include "net/link_writer.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <optional>
+#include <span>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/netfilter.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
 
 namespace conductor::net {
 namespace {
-
-constexpr std::string_view blocked = "drops what is forwarded: no internet, published ports or peers for containers";
-constexpr int our_priority = -10; // of chain forward: what comes before it has not seen our refusals yet
 
 struct LegacyFamily {
   int family;
@@ -37,28 +41,104 @@ bool is_foreign_hook(const Chain& chain, uint32_t hook)
   return !(chain.family == NFPROTO_INET && chain.table == our_table);
 }
 
-// A rule for whatever comes is as good as a policy: does it refuse (true), does it accept, or is it none of that kind?
-std::optional<bool> refuses_all(const Rule& rule)
+std::string name_of_link(int index)
 {
-  const auto says_nothing = [](const std::string& name) { return name == "counter" || name == "log"; };
-  const bool unconditional =
-      std::all_of(rule.expressions.begin(), rule.expressions.end(), [&](const std::string& name) {
-        return says_nothing(name) || name == "reject" || name == "immediate";
-      });
-  const bool rejects = std::find(rule.expressions.begin(), rule.expressions.end(), "reject") != rule.expressions.end();
-  if (!unconditional) return std::nullopt;
-  if (rejects || rule.verdict == NF_DROP) return true;
-  const bool decides =
-      std::find(rule.expressions.begin(), rule.expressions.end(), "immediate") != rule.expressions.end();
-  return decides && rule.verdict == NF_ACCEPT ? std::optional{false} : std::nullopt;
+  std::array<char, IFNAMSIZ> name{};
+  return index > 0 && ::if_indextoname(static_cast<unsigned>(index), name.data()) != nullptr ? name.data() : "";
 }
 
-// The rule that whatever comes so far ends at; 0 when there is none, or it lets everything pass.
-uint64_t find_refusal(const std::vector<Rule>& rules)
+// What containers need of the forward hook, packet by packet.
+struct Need {
+  const char* what;
+  PacketEnd::Kind in, out;
+  bool is_answer, is_translated;
+};
+constexpr PacketEnd::Kind ours = PacketEnd::Kind::ours, uplink = PacketEnd::Kind::uplink;
+constexpr Need forward_needs[] = {
+    {"internet", ours, uplink, false, false},
+    {"internet", uplink, ours, true, false},
+    {"published ports", uplink, ours, false, true},
+    {"published ports", ours, uplink, true, true},
+    {"peers", ours, ours, false, false},
+};
+constexpr Need host_needs[] = {{"services of the host", ours, PacketEnd::Kind::unknown, false, false}};
+
+// Where the internet lies now: the link that the kernel would take to an address that is nobody's in particular.
+PacketEnd find_uplink(Netlink& route, int family)
 {
-  for (const Rule& rule : rules)
-    if (const auto refuses = refuses_all(rule)) return *refuses ? rule.handle : 0;
-  return 0;
+  PacketEnd end;
+  const auto somewhere = address_bytes(family == NFPROTO_IPV4 ? "192.88.99.1" : "2000::1");
+  rtmsg header{};
+  header.rtm_family = family == NFPROTO_IPV4 ? AF_INET : AF_INET6;
+  header.rtm_dst_len = static_cast<unsigned char>(somewhere.size() * 8);
+  Message request{RTM_GETROUTE, NLM_F_ACK};
+  request.fixed(header).bytes(RTA_DST, somewhere);
+  route.ask("look for the way out", request, [&](uint16_t type, Bytes payload) {
+    if (type != RTM_NEWROUTE || payload.size() < sizeof(rtmsg)) return;
+    end.index = structure_from<int>(attribute_in(payload.subspan(sizeof(rtmsg)), RTA_OIF));
+  });
+  end.link = name_of_link(end.index);
+  if (!end.link.empty()) end.kind = PacketEnd::Kind::uplink;
+  return end;
+}
+
+// Chains and sets of one table, each read once.
+class Table {
+public:
+  Table(Netlink& nft, const Chain& base) : nft_(nft), base_(base) {}
+
+  Rulebook book()
+  {
+    return {.rules = [this](const std::string& name) -> const std::vector<Rule>& {
+              const auto [at, fresh] = rules_.try_emplace(name);
+              if (fresh) at->second = read_rules(nft_, {.family = base_.family, .table = base_.table, .name = name});
+              return at->second;
+            },
+            .elements = [this](const std::string& set) { return read_elements(nft_, base_.family, base_.table, set); },
+            .link_name = name_of_link};
+  }
+
+private:
+  Netlink& nft_;
+  const Chain& base_;
+  std::map<std::string, std::vector<Rule>> rules_;
+};
+
+struct Uplinks {
+  PacketEnd ipv4, ipv6;
+};
+
+Uplinks find_uplinks()
+{
+  Netlink route{NETLINK_ROUTE};
+  return {find_uplink(route, NFPROTO_IPV4), find_uplink(route, NFPROTO_IPV6)};
+}
+
+struct Verdicts {
+  Judgement worst;
+  std::vector<std::string> lost; // by rules that refuse, or may, whichever is the worst
+};
+
+// What becomes of the packets of `needs` in one chain.
+Verdicts judge_all(const Rulebook& book, const Chain& chain, std::span<const Need> needs, const Uplinks& uplinks,
+                   const Subnet& subnet, Ours counted)
+{
+  Verdicts verdicts;
+  for (const int family : {NFPROTO_IPV4, NFPROTO_IPV6}) {
+    if (chain.family != NFPROTO_INET && chain.family != family) continue;
+    if (family == NFPROTO_IPV6 && subnet.ipv6.empty()) continue;
+    const PacketEnd& way_out = family == NFPROTO_IPV4 ? uplinks.ipv4 : uplinks.ipv6;
+    const auto end = [&](PacketEnd::Kind kind) { return kind == uplink ? way_out : PacketEnd{.kind = kind}; };
+    for (const Need& need : needs) {
+      const Packet packet{family, end(need.in), end(need.out), need.is_answer, need.is_translated};
+      const Judgement judgement = judge(book, chain, packet, subnet, counted);
+      if (judgement.word == Judgement::Word::passes || judgement.word < verdicts.worst.word) continue;
+      if (judgement.word > verdicts.worst.word) verdicts = {judgement, {}};
+      if (std::find(verdicts.lost.begin(), verdicts.lost.end(), need.what) == verdicts.lost.end())
+        verdicts.lost.emplace_back(need.what);
+    }
+  }
+  return verdicts;
 }
 
 // iptables-nft keeps its rules in tables of these names; so do Docker and ufw, which call it.
@@ -103,32 +183,65 @@ void find_legacy(Trace& trace, std::vector<Obstacle>& all)
   for (const LegacyFamily& family : legacy_families) {
     if (!has_filter_table(family)) continue;
     const std::string rules = ask_legacy(trace, family, "-S");
-    if (!has_line(rules, "-P FORWARD DROP")) continue;
+    const bool by_policy = has_line(rules, "-P FORWARD DROP");
+    if (!by_policy && !has_line(rules, "-A FORWARD -j DROP") &&
+        ("\n" + rules).find("\n-A FORWARD -j REJECT") == std::string::npos)
+      continue;
     Obstacle obstacle{.cure = Obstacle::Cure::legacy_rules};
+    obstacle.found = {Judgement::Word::is_refused, "FORWARD", by_policy ? 0U : 1U};
+    for (const Need& need : forward_needs)
+      if (obstacle.lost.empty() || obstacle.lost.back() != need.what) obstacle.lost.emplace_back(need.what);
     obstacle.chain = {.family = family.family, .table = "filter", .name = "FORWARD", .drops = true};
     obstacle.place = obstacle.chain;
     if (has_line(rules, "-N DOCKER-USER")) obstacle.place.name = "DOCKER-USER";
-    obstacle.cured = has_line(rules, fmt::format("-A {} {}", obstacle.place.name, legacy_rule("-i"))) &&
+    obstacle.there = has_line(rules, fmt::format("-A {} {}", obstacle.place.name, legacy_rule("-i"))) &&
                      has_line(rules, fmt::format("-A {} {}", obstacle.place.name, legacy_rule("-o")));
+    obstacle.cured = obstacle.there;
     all.push_back(std::move(obstacle));
   }
 }
 
+std::string place_text(const Chain& base, const Judgement& found)
+{
+  return fmt::format("table {} {}, chain {}, {}", base.family_name(), base.table, found.chain,
+                     found.rule != 0 ? fmt::format("rule with handle {}", found.rule) : "policy drop");
+}
+
 std::string place_text(const Obstacle& obstacle)
 {
-  const char* kind = obstacle.cure == Obstacle::Cure::legacy_rules ? "iptables-legacy, table" : "table";
-  return fmt::format("{} {} {}, chain {}{}", kind, obstacle.chain.family_name(), obstacle.chain.table,
-                     obstacle.chain.name,
-                     obstacle.rule != 0 ? fmt::format(", rule with handle {}", obstacle.rule) : ", policy drop");
+  if (obstacle.cure != Obstacle::Cure::legacy_rules) return place_text(obstacle.chain, obstacle.found);
+  return fmt::format("iptables-legacy, table {} {}, chain FORWARD, {}", obstacle.chain.family_name(),
+                     obstacle.chain.table, obstacle.found.rule != 0 ? "a rule for all" : "policy drop");
+}
+
+std::string listed(const std::vector<std::string>& words)
+{
+  std::string text;
+  for (size_t i = 0; i < words.size(); ++i) text += (i == 0 ? "" : i + 1 == words.size() ? " or " : ", ") + words[i];
+  return text;
+}
+
+std::string sentence_for(const Obstacle& obstacle)
+{
+  if (obstacle.cured) return "drops what is forwarded; two rules of conductor let containers' links pass";
+  if (obstacle.found.word == Judgement::Word::is_refused)
+    return fmt::format("drops what is forwarded: no {} for containers", listed(obstacle.lost));
+  return fmt::format("may drop some of what containers forward ({}): that hangs on more than links and addresses",
+                     listed(obstacle.lost));
+}
+
+// Firewalls that a person commands by a program of their own.
+std::string firewalld_hint()
+{
+  return fmt::format("firewall-cmd --permanent --zone=trusted --add-interface={}+ && firewall-cmd --reload",
+                     link_prefix);
 }
 
 std::string hint_for(const Obstacle& obstacle)
 {
-  if (obstacle.cured) return {};
+  if (obstacle.cured || obstacle.found.word != Judgement::Word::is_refused) return {};
   const Chain& place = obstacle.place;
-  if (place.table == "firewalld")
-    return fmt::format("firewall-cmd --permanent --zone=trusted --add-interface={}+ && firewall-cmd --reload",
-                       link_prefix);
+  if (place.table == "firewalld") return firewalld_hint();
   const auto line = [&](const char* key) {
     return fmt::format("nft insert rule {} {} {} {} '\"{}*\"' accept comment {}", place.family_name(), place.table,
                        place.name, key, link_prefix, our_mark);
@@ -137,42 +250,68 @@ std::string hint_for(const Obstacle& obstacle)
   return "the next container with internet, a published port or a peer adds the rules that are missing";
 }
 
+std::string host_hint(const Chain& chain, const std::vector<Chain>& chains)
+{
+  if (chain.table == "firewalld") return firewalld_hint() + ", if they should";
+  const bool is_ufw = std::any_of(chains.begin(), chains.end(), [](const Chain& each) {
+    return each.table == "filter" && each.name == "ufw-user-input";
+  });
+  if (is_ufw) return fmt::format("ufw allow in on {}+, if they should", link_prefix);
+  return fmt::format("nft insert rule {} {} {} iifname '\"{}*\"' accept, if they should", chain.family_name(),
+                     chain.table, chain.name, link_prefix);
+}
+
 } // namespace
 
-std::vector<Obstacle> find_obstacles(Trace& trace, Netlink& nft)
+std::vector<Obstacle> find_obstacles(Trace& trace, Netlink& nft, const Subnet& subnet)
 {
   std::vector<Obstacle> all;
   const std::vector<Chain> chains = read_chains(nft);
+  std::optional<Uplinks> uplinks;
   for (const Chain& chain : chains) {
     if (!is_foreign_hook(chain, NF_INET_FORWARD)) continue;
-    const std::vector<Rule> rules = read_rules(nft, chain);
-    const uint64_t refusal = find_refusal(rules);
-    if (!chain.drops && refusal == 0) continue;
+    if (!uplinks) uplinks = find_uplinks();
+    Table table{nft, chain};
+    const Rulebook book = table.book();
+    Verdicts without = judge_all(book, chain, forward_needs, *uplinks, subnet, Ours::passed_over);
+    if (without.worst.word == Judgement::Word::passes) continue;
     Obstacle obstacle{.cure = is_of_iptables(chain) ? Obstacle::Cure::nft_rules : Obstacle::Cure::by_hand,
                       .chain = chain,
-                      .place = chain};
-    obstacle.rule = refusal;
+                      .place = chain,
+                      .found = std::move(without.worst),
+                      .lost = std::move(without.lost)};
     const auto docker = std::find_if(chains.begin(), chains.end(), [&](const Chain& each) {
       return each.family == chain.family && each.table == chain.table && each.name == "DOCKER-USER";
     });
     if (is_of_iptables(chain) && docker != chains.end()) obstacle.place = *docker;
-    const std::vector<Rule> there = read_rules(nft, obstacle.place);
-    obstacle.cured = std::count_if(there.begin(), there.end(), is_ours) >= 2;
+    const std::vector<Rule>& there = book.rules(obstacle.place.name);
+    obstacle.there = std::count_if(there.begin(), there.end(), is_ours) >= 2;
+    if (obstacle.there) {
+      Verdicts with = judge_all(book, chain, forward_needs, *uplinks, subnet, Ours::counted);
+      obstacle.cured = with.worst.word == Judgement::Word::passes;
+      // In vain: something before them refuses.
+      if (!obstacle.cured) {
+        obstacle.cure = Obstacle::Cure::by_hand;
+        obstacle.found = std::move(with.worst);
+        obstacle.lost = std::move(with.lost);
+      }
+    }
     all.push_back(std::move(obstacle));
   }
   find_legacy(trace, all);
   return all;
 }
 
-bool cure_obstacles(Trace& trace, Netlink& nft, Uncured uncured)
+bool cure_obstacles(Trace& trace, Netlink& nft, const Subnet& subnet, Uncured uncured)
 {
   bool inserted = false;
-  for (const Obstacle& obstacle : find_obstacles(trace, nft)) {
-    if (obstacle.cured) continue;
+  for (const Obstacle& obstacle : find_obstacles(trace, nft, subnet)) {
+    // What only may refuse is for doctor and networks to tell.
+    if (obstacle.cured || obstacle.found.word != Judgement::Word::is_refused) continue;
     if (obstacle.cure == Obstacle::Cure::by_hand) {
       if (uncured == Uncured::told)
-        trace.notice(
-            fmt::format("{} {}. Let containers' links pass: {}", place_text(obstacle), blocked, hint_for(obstacle)));
+        trace.notice(fmt::format("{} {}. Let containers' links pass: {}", place_text(obstacle), sentence_for(obstacle),
+                                 hint_for(obstacle)));
       continue;
     }
     const Chain& place = obstacle.place;
@@ -215,34 +354,37 @@ void withdraw_cures(Trace& trace, Netlink& nft)
   }
 }
 
-std::vector<NetworkRemark> obstacle_remarks(Trace& trace, Netlink& nft)
+namespace {
+
+void remark_on_input(Netlink& nft, const std::vector<Chain>& chains, const Subnet& subnet,
+                     std::vector<NetworkRemark>& remarks)
+{
+  for (const Chain& chain : chains) {
+    if (!is_foreign_hook(chain, NF_INET_LOCAL_IN)) continue;
+    Table table{nft, chain};
+    // Which services are open hangs on ports: what is refused unless it is named is worth a word, no more.
+    const Verdicts verdicts = judge_all(table.book(), chain, host_needs, {}, subnet, Ours::counted);
+    if (verdicts.worst.word == Judgement::Word::is_refused)
+      remarks.push_back({.kind = NetworkRemark::Kind::obstacle,
+                         .cured = false,
+                         .place = place_text(chain, verdicts.worst),
+                         .sentence = "drops what is for this host: containers may not reach services of the host",
+                         .hint = host_hint(chain, chains)});
+  }
+}
+
+} // namespace
+
+std::vector<NetworkRemark> obstacle_remarks(Trace& trace, Netlink& nft, const Subnet& subnet)
 {
   std::vector<NetworkRemark> remarks;
-  for (const Obstacle& obstacle : find_obstacles(trace, nft)) {
-    std::string sentence{blocked};
-    if (obstacle.cured) sentence = "drops what is forwarded; two rules of conductor let containers' links pass";
+  for (const Obstacle& obstacle : find_obstacles(trace, nft, subnet))
     remarks.push_back({.kind = NetworkRemark::Kind::obstacle,
                        .cured = obstacle.cured,
                        .place = place_text(obstacle),
-                       .sentence = std::move(sentence),
+                       .sentence = sentence_for(obstacle),
                        .hint = hint_for(obstacle)});
-  }
-  for (const Chain& chain : read_chains(nft)) {
-    if (is_foreign_hook(chain, NF_INET_FORWARD) && chain.priority < our_priority && !read_rules(nft, chain).empty())
-      remarks.push_back({.kind = NetworkRemark::Kind::obstacle,
-                         .cured = true,
-                         .place = fmt::format("table {} {}, chain {}", chain.family_name(), chain.table, chain.name),
-                         .sentence = "comes before conductor's rules, and may refuse what they allow",
-                         .hint = {}});
-    if (is_foreign_hook(chain, NF_INET_LOCAL_IN) && chain.drops)
-      remarks.push_back(
-          {.kind = NetworkRemark::Kind::obstacle,
-           .cured = false,
-           .place = fmt::format("table {} {}, chain {}, policy drop", chain.family_name(), chain.table, chain.name),
-           .sentence = "drops what is for this host: containers may not reach services of the host",
-           .hint = fmt::format("nft insert rule {} {} {} iifname '\"{}*\"' accept, if they should", chain.family_name(),
-                               chain.table, chain.name, link_prefix)});
-  }
+  remark_on_input(nft, read_chains(nft), subnet, remarks);
   return remarks;
 }
 

@@ -1,12 +1,14 @@
 // Other firewalls of this host: an accept in our table never overrides a drop in another base chain.
 //
-// What drops forwarded packets is found in the kernel: base chains at the forward hook with policy drop, of nftables
-// and of iptables in both kinds. Two static rules per family cure it where that is right (our chain comes first and has
-// dropped what is not allowed): -i cond+ and -o cond+ accept, in DOCKER-USER where Docker keeps that for its users,
-// else at the top of FORWARD. Tables that a person wrote by hand are never edited: what to add is told.
+// What refuses forwarded packets is found by going through the base chains at the forward hook, their jumps too
+// (net/judge.h): of nftables, of iptables-nft, and of iptables-legacy by its policy and rules for all. Two static rules
+// per family cure it where that is right (our chain has dropped what is not allowed, whichever comes first): -i cond+
+// and -o cond+ accept, in DOCKER-USER where Docker keeps that for its users, else at the top of FORWARD. Tables that a
+// person wrote by hand, or firewalld, are never edited: what to add is told.
 #pragma once
 
 #include "core/network.h"
+#include "net/judge.h"
 #include "net/nft.h"
 
 #include <string>
@@ -17,21 +19,23 @@ namespace conductor::net {
 struct Obstacle {
   enum class Cure : char { nft_rules, legacy_rules, by_hand };
   Cure cure = Cure::by_hand;
-  Chain chain;        // that drops; of legacy iptables: family, "filter", "FORWARD"
-  Chain place;        // where our two rules belong
-  bool cured = false; // both are there
-  uint64_t rule = 0;  // that drops or rejects whatever comes to it; 0: the policy does
+  Chain chain;                   // at the hook; of legacy iptables: family, "filter", "FORWARD"
+  Chain place;                   // where our two rules belong
+  Judgement found;               // what happens there without them
+  std::vector<std::string> lost; // what does not work: "internet", "published ports", "peers"
+  bool cured = false;            // with the two rules all passes
+  bool there = false;            // both rules are there
 };
 
 // Reads only (it asks iptables-legacy when the kernel has such tables). Throws Error.
-std::vector<Obstacle> find_obstacles(Trace& trace, Netlink& nft);
+std::vector<Obstacle> find_obstacles(Trace& trace, Netlink& nft, const Subnet& subnet);
 // Inserts our two rules wherever they are missing and ours to insert, and tells it. True when something was inserted.
 // Others' rules are theirs: with Uncured::told the place is named, and the lines that would do it.
 enum class Uncured : char { silent, told };
-bool cure_obstacles(Trace& trace, Netlink& nft, Uncured uncured);
+bool cure_obstacles(Trace& trace, Netlink& nft, const Subnet& subnet, Uncured uncured);
 // Takes our rules out of every table that has them. Throws Error.
 void withdraw_cures(Trace& trace, Netlink& nft);
 // In words for doctor; also what filters packets for the host itself.
-std::vector<NetworkRemark> obstacle_remarks(Trace& trace, Netlink& nft);
+std::vector<NetworkRemark> obstacle_remarks(Trace& trace, Netlink& nft, const Subnet& subnet);
 
 } // namespace conductor::net

@@ -181,7 +181,7 @@ void open_ways(Trace& trace, Sockets& sockets, const WantedLink& wanted, const S
 {
   if (wanted.internet || !wanted.published.empty()) switch_on(trace, sockets.route, sockets.nft, !subnet.ipv6.empty());
   yield_to_others(trace, sockets.nft);
-  cure_obstacles(trace, sockets.nft, Uncured::told);
+  cure_obstacles(trace, sockets.nft, subnet, Uncured::told);
 }
 
 void forget_all_connections(Trace& trace, Netlink& nft, LinkIndex index, const Subnet& subnet)
@@ -400,7 +400,7 @@ std::vector<std::string> repair(Trace& trace, std::string_view root_id, const st
   }
   yield_to_others(trace, sockets.nft);
   const bool needs_ways = std::any_of(running.begin(), running.end(), is_routed);
-  if (needs_ways && cure_obstacles(trace, sockets.nft, Uncured::silent))
+  if (needs_ways && cure_obstacles(trace, sockets.nft, subnet, Uncured::silent))
     mended.emplace_back("the rules that let containers' links pass another firewall were missing");
 
   if (const std::string done = mend_permissions(trace, sockets, root_id, running, live, subnet); !done.empty())
@@ -444,7 +444,8 @@ NetworkState state(Trace& trace)
                              .hint = remove_it});
   if (!state.subnet) return state;
   for (NetworkRemark& remark : forwarding_remarks(sockets.nft)) state.remarks.push_back(std::move(remark));
-  for (NetworkRemark& remark : obstacle_remarks(trace, sockets.nft)) state.remarks.push_back(std::move(remark));
+  for (NetworkRemark& remark : obstacle_remarks(trace, sockets.nft, *state.subnet))
+    state.remarks.push_back(std::move(remark));
 
   std::vector<int> ours;
   for (const Link& link : read_links(sockets.route, Counters::without))

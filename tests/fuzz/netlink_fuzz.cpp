@@ -4,16 +4,31 @@
 // read is no longer than what it was read from.
 #include "fuzz/fuzzing.h"
 #include "net/conntrack.h"
+#include "net/judge.h"
 #include "net/link_reader.h"
 #include "net/listeners.h"
 #include "net/netlink.h"
 #include "net/nft.h"
 #include "net/subnet.h"
 
+#include <linux/netfilter.h>
+
 namespace {
 
 using namespace conductor::fuzz;
 using namespace conductor::net;
+
+// A firewall of one rule, in which every jump comes back to it.
+void judge_it(const Rule& rule, const std::vector<Element>& elements)
+{
+  const std::vector<Rule> rules{rule, rule};
+  const Rulebook book{[&](const std::string&) -> const std::vector<Rule>& { return rules; },
+                      [&](const std::string&) { return elements; }, [](int) { return std::string{"eth0"}; }};
+  const conductor::Subnet subnet{.ipv4 = 10U << 24, .ipv6 = "fd00::"};
+  const PacketEnd ours{.kind = PacketEnd::Kind::ours};
+  for (const int family : {NFPROTO_IPV4, NFPROTO_IPV6})
+    judge(book, {.name = "forward", .is_base = true}, {family, ours, {}}, subnet, Ours::counted);
+}
 
 void read_payload(Bytes payload)
 {
@@ -30,7 +45,7 @@ void read_payload(Bytes payload)
     link_in(each.key, 1);
   }
   if (const auto chain = chain_from(payload)) chain->family_name();
-  rule_from(payload);
+  if (const auto rule = rule_from(payload)) judge_it(*rule, elements_from(payload));
   socket_from(payload);
   is_meant({.address = "fd00::7", .protocol = 6, .port = 80, .asked = 8080}, payload);
 }
