@@ -29,7 +29,7 @@ std::string choose_name(const Containers& containers, const std::string& referen
   clean.resize(std::min<size_t>(clean.size(), 40));
   for (unsigned number = 1;; ++number) {
     std::string name = fmt::format("{}-{}", clean, number);
-    if (!containers.find_name(name)) return name;
+    if (!containers.is_taken(name)) return name;
   }
 }
 

@@ -65,7 +65,15 @@ struct StopResult {
   std::string why_killed;
 };
 StopResult stop(Context& context, const std::string& id, const StopRequest& request);
+// A paused container gets any signal but SIGKILL when it goes on.
 void kill(Context& context, const std::string& id, int signal);
+// Stops it if it runs, with that grace (its own otherwise), and starts it. One that its end would remove is refused.
+void restart(Context& context, const std::string& id, std::optional<int> seconds);
+// Every process of it stands still until unpause(). Each throws Error when there is nothing to do.
+void pause(Context& context, const std::string& id);
+void unpause(Context& context, const std::string& id);
+// Also of a running one. A host name that was its name changes with it, which a running one sees at its next start.
+void rename(Context& context, const std::string& id, const std::string& to);
 void remove(Context& context, const std::string& id, bool force);
 // Blocks until it ended; its exit status.
 int wait(Context& context, const std::string& id);

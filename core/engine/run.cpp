@@ -22,7 +22,9 @@ namespace {
 Container startable(const Context& context, const std::string& id)
 {
   Container container = settle_locked(context, id);
-  if (container.status.state == State::running || container.status.state == State::paused)
+  if (container.status.state == State::paused)
+    throw Error{fmt::format("'{}' is paused", container.spec.name), 0, "conductor unpause " + container.spec.name};
+  if (container.status.state == State::running)
     throw Error{fmt::format("'{}' is running already", container.spec.name), 0,
                 fmt::format("conductor exec {} opens a shell in it", container.spec.name)};
   return container;

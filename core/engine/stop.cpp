@@ -1,6 +1,7 @@
 // stop, kill, remove: how containers end on purpose.
 #include "core/engine/launch.h"
 #include "core/engine/networks.h"
+#include "core/engine/standstill.h"
 
 #include "core/base/await.h"
 #include "core/base/error.h"
@@ -45,6 +46,14 @@ void end_keeper(const Context& context, const Status& status)
   await_end(context, keeper->get(), std::chrono::seconds{10});
 }
 
+// What stands still would not hear the signal.
+void resume(const Context& context, const Container& container)
+{
+  const Lock lock = lock_container(context, container.spec.id, container.spec.name);
+  const Container now = settle_locked(context, container.spec.id);
+  if (now.status.state == State::paused) let_go_on(context, now);
+}
+
 // The signal, the grace, the kill; then the keeper's tidying up.
 StopResult end_processes(const Context& context, const Container& container, const StopRequest& request)
 {
@@ -61,7 +70,7 @@ StopResult end_processes(const Context& context, const Container& container, con
   Step step{trace, fmt::format("end '{}'", container.spec.name),
             fmt::format("{}, then SIGKILL to all after {} s", kernel::signal_name(signal), grace)};
   bool ended = false;
-  if (status.state == State::paused) kernel::freeze_cgroup(trace, context.root.id(), container.spec.id, false);
+  if (status.state == State::paused && grace > 0) resume(context, container);
   if (signal != SIGKILL && grace > 0 && !kernel::notices_signal(status.pid, signal)) {
     result.killed = true;
     result.why_killed = fmt::format("its PID 1 neither catches nor waits for {}", kernel::signal_name(signal));
@@ -95,6 +104,16 @@ Error in_the_way(const Container& container)
       fmt::format("somebody may have stopped it: kill -CONT {}, or conductor rm -f {}", container.status.keeper, name)};
 }
 
+// v1's freezer keeps even what was killed from dying. Its status is left to its end.
+void thaw(const Context& context, const std::string& id)
+{
+  try {
+    kernel::freeze_cgroup(context.trace, context.root.id(), id, false);
+  } catch (const Error& error) {
+    if (error.number() != ENOENT) throw; // it has ended
+  }
+}
+
 void remove_locked(const Context& context, const Container& container)
 {
   Step step{context.trace, fmt::format("remove '{}'", container.spec.name), "its directory, with all it wrote"};
@@ -109,6 +128,18 @@ void remove_locked(const Context& context, const Container& container)
 }
 
 } // namespace
+
+void restart(Context& context, const std::string& id, std::optional<int> seconds)
+{
+  const Container container = settle(context, id);
+  if (container.spec.auto_remove && is_active(container))
+    throw Error{
+        fmt::format("'{}' was made with --rm: its end removes it, so it cannot be started again", container.spec.name),
+        0, "make it without --rm, or conductor stop " + container.spec.name};
+  if (is_active(container)) stop(context, id, {.keep = true, .seconds = seconds});
+  start(context, id);
+  append(context.root, {.id = id, .name = container.spec.name, .verb = "restart", .outcome = "done"});
+}
 
 StopResult stop(Context& context, const std::string& id, const StopRequest& request)
 {
@@ -134,6 +165,11 @@ void kill(Context& context, const std::string& id, int signal)
   if (!pidfd || !is_alive(container.status) ||
       !kernel::send_signal(context.trace, pidfd->get(), signal, container.status.pid))
     throw Error{fmt::format("'{}' has just ended", container.spec.name)};
+  const bool paused = container.status.state == State::paused;
+  if (paused && signal != SIGKILL)
+    context.trace.notice(fmt::format("'{0}' is paused, and gets the signal when it goes on: conductor unpause {0}",
+                                     container.spec.name));
+  if (paused && signal == SIGKILL) thaw(context, id);
   // Nothing can follow on this but the end, and the next command shall find it.
   if (signal == SIGKILL) await_end(context, pidfd->get(), std::chrono::seconds{10});
   append(context.root, {.time_ns = realtime_ns(),

@@ -26,6 +26,8 @@ namespace {
 constexpr std::array<std::string_view, 3> always{"memory", "pids", "devices"};
 // All that we may have to clean up.
 constexpr std::array<std::string_view, 4> known{"memory", "pids", "devices", "cpu"};
+// What stops and continues processes where there is no v2 to do it.
+constexpr std::string_view freezer = "freezer";
 // What v2 needs switched on for the groups below.
 constexpr std::array<std::string_view, 4> v2_controllers{"memory", "pids", "cpu", "io"};
 
@@ -46,6 +48,9 @@ CgroupHost look()
     const std::string path = fmt::format("/sys/fs/cgroup/{}", controller);
     if (has_magic(path, CGROUP_SUPER_MAGIC)) host.v1_controllers.emplace_back(controller, path);
   }
+  if (const std::string path = fmt::format("/sys/fs/cgroup/{}", freezer);
+      host.v2.empty() && has_magic(path, CGROUP_SUPER_MAGIC))
+    host.v1_controllers.emplace_back(freezer, path);
   host.v2_has_controllers = !host.v2.empty() && host.v1_controllers.empty();
   return host;
 }
@@ -135,7 +140,7 @@ void Cgroup::complete(Trace& trace, const CgroupLimits& limits)
 {
   const CgroupHost& host = cgroup_host();
   for (const auto& [controller, hierarchy] : host.v1_controllers) {
-    const bool wanted = std::find(always.begin(), always.end(), controller) != always.end() ||
+    const bool wanted = std::find(always.begin(), always.end(), controller) != always.end() || controller == freezer ||
                         (controller == "cpu" && limits.cpus.has_value());
     if (!wanted) continue;
     make_group(trace, hierarchy, path_, false);
@@ -216,6 +221,16 @@ void join_groups(Trace& trace, const std::vector<int>& tasks)
   }
 }
 
+namespace {
+
+// The file of v1's freezer; of no host that has v2.
+std::string freezer_state(std::string_view root_id, std::string_view leaf)
+{
+  return fmt::format("{}/{}/freezer.state", cgroup_host().v1(freezer), cgroup_path(root_id, leaf));
+}
+
+} // namespace
+
 void kill_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf)
 {
   const CgroupHost& host = cgroup_host();
@@ -227,6 +242,9 @@ void kill_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf)
       return;
     }
   }
+  // What v1 has frozen dies only when it thaws.
+  if (const std::string state = freezer_state(root_id, leaf); exists(AT_FDCWD, state))
+    write_value(trace, AT_FDCWD, state, "THAWED");
   // Without cgroup.kill (v1 alone): again and again, since a fork may slip through between the list and the kill.
   for (int round = 0; round < 1000; ++round) {
     const auto members = cgroup_members(root_id, leaf);
@@ -242,11 +260,47 @@ void kill_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf)
   }
 }
 
+namespace {
+
+constexpr uint64_t freeze_patience_us = 10'000'000;
+
+// What is written to stop and to continue a group, and where the kernel says that all of it has stopped
+// (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/freezer-subsystem.rst).
+struct FreezerFiles {
+  std::string wish;
+  const char *freeze, *thaw;
+  std::string fact;
+  const char* is_frozen;
+};
+
+FreezerFiles freezer_files(const CgroupHost& host, std::string_view root_id, std::string_view leaf)
+{
+  if (!host.v2.empty()) {
+    const std::string group = host.v2 + "/" + cgroup_path(root_id, leaf);
+    return {group + "/cgroup.freeze", "1", "0", group + "/cgroup.events", "frozen 1"};
+  }
+  if (host.v1(freezer).empty())
+    throw Error{"freeze: this host has neither cgroup v2 nor v1's freezer", ENOTSUP,
+                "mount -t cgroup -o freezer freezer /sys/fs/cgroup/freezer"};
+  const std::string state = freezer_state(root_id, leaf);
+  return {state, "FROZEN", "THAWED", state, "FROZEN"};
+}
+
+} // namespace
+
 void freeze_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf, bool frozen)
 {
   const CgroupHost& host = cgroup_host();
-  if (host.v2.empty()) throw Error{"freeze: this host has no cgroup v2", ENOTSUP};
-  write_value(trace, AT_FDCWD, host.v2 + "/" + cgroup_path(root_id, leaf) + "/cgroup.freeze", frozen ? "1" : "0");
+  const FreezerFiles files = freezer_files(host, root_id, leaf);
+  write_value(trace, AT_FDCWD, files.wish, frozen ? files.freeze : files.thaw);
+  if (!frozen) return;
+  for (const uint64_t deadline = monotonic_us() + freeze_patience_us; monotonic_us() < deadline;) {
+    const auto text = find_content(AT_FDCWD, files.fact);
+    if (!text || text->find(files.is_frozen) != std::string::npos) return; // gone: nothing of it runs
+    ::poll(nullptr, 0, 1);
+  }
+  write_value(trace, AT_FDCWD, files.wish, files.thaw);
+  throw Error{"wait until every process stands still", ETIMEDOUT, "one of them may hang in the kernel; try it again"};
 }
 
 std::vector<pid_t> cgroup_members(std::string_view root_id, std::string_view leaf)

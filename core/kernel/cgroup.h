@@ -77,7 +77,9 @@ void join_groups(Trace& trace, const std::vector<int>& tasks);
 
 // SIGKILL to everything in the group (cgroup.kill; by pids where the kernel has none). Gone already is success.
 void kill_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf);
-// Stops or continues everything in it (cgroup.freeze). Throws Error.
+// Stops everything in it, and returns when nothing runs any more; or lets it go on. By cgroup.freeze of v2, where there
+// is no v2 by v1's freezer. Throws Error: ENOENT when it is gone, ETIMEDOUT when a process hangs in the kernel (then
+// all go on).
 void freeze_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf, bool frozen);
 // Pids in the group, as the host numbers them; empty when it is gone.
 std::vector<pid_t> cgroup_members(std::string_view root_id, std::string_view leaf);

@@ -46,10 +46,21 @@ Lock names_lock(const Root& root, std::string_view verb)
   return Lock{root.dir(), "lock", verb, std::chrono::seconds{10}, "the table of names"};
 }
 
+// Is that still the name of that container? A `rename` that was killed leaves two that lead to it.
+bool is_called(const Root& root, const std::string& id, const std::string& name)
+{
+  try {
+    const auto container = Containers{root}.find(id);
+    return container && container->spec.name == name;
+  } catch (const Error&) { // damaged; its name is found by its link alone
+    return true;
+  }
+}
+
 void take_name(const Root& root, const std::string& name, const std::string& id)
 {
   if (make_symlink(root.trace(), link_target(id), root.dir(), name_path(name))) return;
-  if (const auto other = linked_id(root.dir(), name); other && *other != id && exists(root.dir(), directory_of(*other)))
+  if (const auto other = linked_id(root.dir(), name); other && *other != id && is_called(root, *other, name))
     // The number is for whoever chose the name and can choose another; the sentence says it already.
     throw Error::relayed("a container named '" + name + "' exists already", EEXIST,
                          "take another name, or remove it: conductor rm " + name, 1);
@@ -115,6 +126,12 @@ std::optional<std::string> Containers::find_name(const std::string& name) const
   auto id = linked_id(root_.dir(), name);
   if (id && !exists(root_.dir(), directory_of(*id))) return std::nullopt;
   return id;
+}
+
+bool Containers::is_taken(const std::string& name) const
+{
+  const auto id = linked_id(root_.dir(), name);
+  return id && is_called(root_, *id, name);
 }
 
 std::string Containers::name_of(const std::string& id) const
@@ -238,15 +255,18 @@ std::optional<Status> Containers::find_end(const std::string& id) const
 void Containers::rename(const std::string& id, const std::string& from, const std::string& to) const
 {
   check_name(to);
-  Undo undo{root_.trace()};
   const Lock names = names_lock(root_, "rename");
-  Spec spec = load(id).spec;
+  const Spec before = load(id).spec;
+  Spec spec = before;
+  Undo undo{root_.trace()};
   take_name(root_, to, id);
   if (from != to) undo.push("give the new name back", [&] { give_name_back(root_, to, id); });
+  if (spec.hostname == spec.name) spec.hostname = to;
   spec.name = to;
   save_spec(spec);
-  undo.commit();
+  undo.push("its old name counts again", [&] { save_spec(before); });
   if (from != to) give_name_back(root_, from, id);
+  undo.commit();
 }
 
 namespace {

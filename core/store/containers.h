@@ -25,6 +25,8 @@ public:
   // NAME or id:HEX (8 digits or more) -> id. Throws Error with the nearest name as hint.
   std::string resolve(std::string_view name) const;
   std::optional<std::string> find_name(const std::string& name) const;
+  // Whether a new container cannot be called so.
+  bool is_taken(const std::string& name) const;
   // The name that leads to it; "" when none does. Reads nothing of the container itself.
   std::string name_of(const std::string& id) const;
   // None when there is none; Error naming the file when it is damaged.
@@ -45,6 +47,7 @@ public:
   // What the place says; none where there is none.
   std::optional<Status> find_end(const std::string& id) const;
 
+  // A host name that is its name goes with it. Throws Error EEXIST when the name is taken.
   void rename(const std::string& id, const std::string& from, const std::string& to) const;
   // Gives the name back and removes the directory. Gone already is success.
   void remove(const std::string& id, const std::string& name) const;

@@ -288,3 +288,43 @@ def test_the_palette_finds_actions_by_name(conductor):
     screen.wait_for_text("ACTIONS")
     type_line(screen, "theme")
     screen.wait_for_text("theme ")
+
+
+def test_freeze_and_go_on_and_undo(conductor):
+    screen = started(conductor, "web")
+    select(screen, "web")
+    screen.press("f")
+    screen.wait_for_text("ok  freeze web")
+    assert conductor.state("web") == "paused"
+    screen.wait_for(lambda: "=" in row_of(screen, "web").split())
+    screen.press("e")
+    screen.wait_for_text("web is frozen; F lets it go on")
+    screen.press("F")
+    screen.wait_for_text("ok  go on web")
+    assert conductor.state("web") == "running"
+    screen.press("u")
+    conductor.wait_for_state("web", "paused")
+
+
+def test_restart_is_one_key(conductor):
+    screen = started(conductor, "web")
+    before = conductor.json("ps")[0]["pid"]
+    select(screen, "web")
+    screen.press("R")
+    screen.wait_for_text("ok  restart web", 20)
+    assert conductor.json("ps")[0]["pid"] not in (0, before)
+
+
+def test_rename_asks_for_a_name_that_is_free_and_undo_gives_the_old_one_back(conductor):
+    screen = started(conductor, "web", "db")
+    select(screen, "web")
+    screen.press("n")
+    screen.wait_for_text("RENAME web")
+    type_line(screen, "db")
+    screen.wait_for_text("a container is called that already")
+    screen.press("Backspace", "Backspace")
+    type_line(screen, "shop")
+    screen.wait_for_text("ok  rename web shop")
+    assert conductor.state("shop") == "running" and conductor.state("web") is None
+    screen.press("u")
+    conductor.wait_for_state("web", "running")

@@ -14,6 +14,7 @@ std::string_view source_of(std::string_view kind)
 {
   if (kind == "container") return "ps -aq";
   if (kind == "running") return "ps -q";
+  if (kind == "paused") return "ps -q --filter state=paused";
   if (kind == "stopped") return "ps -aq --filter state=exited --filter state=created";
   if (kind == "image") return "images -q";
   return {};

@@ -1,10 +1,11 @@
-// stop, kill, rm, wait: how containers end.
+// stop, kill, restart, pause, unpause, rename, rm, wait: what becomes of containers that are there.
 #include "core/base/error.h"
 #include "tui/command/each.h"
 #include "tui/command/runs.h"
 #include "tui/command/values.h"
 
 #include <csignal>
+#include <functional>
 
 #include <nlohmann/json.hpp>
 
@@ -13,13 +14,60 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// The grace that -t asks for, in whole seconds.
+std::optional<int> grace(const Invocation& invocation)
+{
+  const auto text = invocation.value("time");
+  if (!text) return std::nullopt;
+  return static_cast<int>((parse_seconds(*text, "--time") + 999) / 1000);
+}
+
+// One operation on each of the names.
+int on_each(Invocation& invocation, const std::function<void(const std::string& id)>& act)
+{
+  Json done = Json::array();
+  const int status = for_each_name(invocation, [&](const std::string& name) {
+    const std::string id = invocation.resolve(name);
+    act(id);
+    invocation.print(name + "\n");
+    done.push_back({{"name", name}, {"id", id}});
+  });
+  invocation.result(done.dump());
+  return status;
+}
+
 } // namespace
+
+int run_restart(Invocation& invocation)
+{
+  const auto seconds = grace(invocation);
+  return on_each(invocation, [&](const std::string& id) { restart(invocation.context(), id, seconds); });
+}
+
+int run_pause(Invocation& invocation)
+{
+  return on_each(invocation, [&](const std::string& id) { conductor::pause(invocation.context(), id); });
+}
+
+int run_unpause(Invocation& invocation)
+{
+  return on_each(invocation, [&](const std::string& id) { unpause(invocation.context(), id); });
+}
+
+int run_rename(Invocation& invocation)
+{
+  const std::string& from = invocation.names()[0];
+  const std::string& to = invocation.names()[1];
+  const std::string id = invocation.resolve(from);
+  rename(invocation.context(), id, to);
+  invocation.print(to + "\n");
+  invocation.result(Json{{"name", to}, {"id", id}, {"was", from}}.dump());
+  return 0;
+}
 
 int run_stop(Invocation& invocation)
 {
-  StopRequest request{.keep = invocation.has("keep")};
-  if (const auto text = invocation.value("time"))
-    request.seconds = static_cast<int>((parse_seconds(*text, "--time") + 999) / 1000);
+  const StopRequest request{.keep = invocation.has("keep"), .seconds = grace(invocation)};
   Json done = Json::array();
   const int status = for_each_name(invocation, [&](const std::string& name) {
     const std::string id = invocation.resolve(name);
@@ -54,15 +102,8 @@ int run_kill(Invocation& invocation)
 
 int run_rm(Invocation& invocation)
 {
-  Json done = Json::array();
-  const int status = for_each_name(invocation, [&](const std::string& name) {
-    const std::string id = invocation.resolve(name);
-    conductor::remove(invocation.context(), id, invocation.has("force"));
-    invocation.print(name + "\n");
-    done.push_back({{"name", name}, {"id", id}});
-  });
-  invocation.result(done.dump());
-  return status;
+  const bool force = invocation.has("force");
+  return on_each(invocation, [&](const std::string& id) { conductor::remove(invocation.context(), id, force); });
 }
 
 int run_wait(Invocation& invocation)

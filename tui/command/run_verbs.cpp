@@ -28,7 +28,7 @@ Spec create_container(Invocation& invocation)
   CreateRequest request = create_request(invocation);
   if (!request.wish.name.empty() || invocation.names().size() > 1) {
     check_name(request.wish.name);
-    if (Containers{invocation.root()}.find_name(request.wish.name))
+    if (Containers{invocation.root()}.is_taken(request.wish.name))
       throw Error{"a container '" + request.wish.name + "' exists already", 0,
                   "conductor rm " + request.wish.name + " removes it, or leave the name out and one is chosen"};
   }
@@ -118,6 +118,9 @@ int run_attach(Invocation& invocation)
 {
   const std::string id = invocation.resolve(invocation.names()[0]);
   const Container container = settle(invocation.context(), id);
+  if (container.status.state == State::paused)
+    throw Error{"cannot attach to '" + container.spec.name + "': it is paused", 0,
+                "conductor unpause " + container.spec.name};
   if (container.status.state != State::running)
     throw Error{"cannot attach to '" + container.spec.name + "': it is not running", 0,
                 "conductor start " + container.spec.name};

@@ -28,6 +28,10 @@ int run_stop(Invocation&);
 int run_kill(Invocation&);
 int run_rm(Invocation&);
 int run_wait(Invocation&);
+int run_restart(Invocation&);
+int run_pause(Invocation&);
+int run_unpause(Invocation&);
+int run_rename(Invocation&);
 
 int run_addnetwork(Invocation&);
 int run_delnetwork(Invocation&);

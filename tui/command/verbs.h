@@ -36,7 +36,15 @@ enum class Danger : char {
 };
 
 // What must be selected for a key to do something.
-enum class Needs : char { nothing, container, running, stopped, image };
+enum class Needs : char {
+  nothing,
+  container, // however it is
+  running,   // and not paused
+  paused,
+  active,  // one of both
+  stopped, // neither
+  image
+};
 
 // A key of the console that starts this verb on what is selected.
 struct Key {
@@ -63,7 +71,7 @@ struct Verb {
   bool own_status = false;     // ends as the command ended; 125 when conductor failed
   bool shows_progress = false; // steps and what programs print are shown while it runs
   Home home = Home::conductor;
-  std::string_view completes = {}; // what its names are: "container", "running", "image", "verb", "shell"
+  std::string_view completes = {}; // what its names are: "container", "running", "paused", "image", "verb", "shell"
   int (*run)(Invocation&) = nullptr;
   Key keys[2] = {};
 };

@@ -152,6 +152,7 @@ private:
   void do_run(const command::Action&, const Key&);
   void do_shell(const command::Action&, const Key&);
   void do_logs(const command::Action&, const Key&);
+  void do_rename(const command::Action&, const Key&);
   void do_inspect(const command::Action&, const Key&);
   void do_verb(const command::Action&, const Key&);
 

@@ -27,6 +27,13 @@ using command::Needs;
 constexpr std::uint64_t sort_freeze_us = 5'000'000;
 constexpr std::size_t bulk_asks_above = 5;
 
+// What takes an action back.
+struct Opposite {
+  std::string_view action, verb, arguments;
+};
+constexpr Opposite opposites[] = {
+    {"stop", "start", ""}, {"start", "stop", "--keep"}, {"pause", "unpause", ""}, {"unpause", "pause", ""}};
+
 std::string object(const std::string& id) { return "id:" + id; }
 
 // Arguments in the table of actions are words with blanks between.
@@ -329,24 +336,24 @@ void App::do_verb(const Action& action, const Key&)
     confirm_delete(action);
     return;
   }
+  const auto* opposite = std::find_if(std::begin(opposites), std::end(opposites),
+                                      [&](const auto& each) { return each.action == action.name; });
   std::vector<std::string> ids;
   std::vector<std::vector<std::string>> back;
   std::string names;
   for (const ContainerRow* row : targets()) {
-    if (action.needs == Needs::running && !row->running) continue;
-    if (action.needs == Needs::stopped && (row->running || row->paused)) continue;
+    if (!suits(action.needs, *row)) continue;
     ids.push_back(row->id);
     names += (names.empty() ? "" : ", ") + row->name;
-    if (action.name == "stop")
-      back.push_back({"start", object(row->id)});
-    else if (action.name == "start")
-      back.push_back({"stop", object(row->id), "--keep"});
+    if (opposite == std::end(opposites)) continue;
+    back.push_back({std::string{opposite->verb}, object(row->id)});
+    append_arguments(back.back(), opposite->arguments);
   }
   if (ids.empty()) {
     say(Role::warning, "none of the marked containers can be asked that now");
     return;
   }
-  if (!back.empty()) undo_ = Undo{(action.name == "stop" ? "start " : "stop ") + names, std::move(back)};
+  if (!back.empty()) undo_ = Undo{std::string{opposite->verb} + " " + names, std::move(back)};
   run_on_targets(action, ids);
 }
 
@@ -490,6 +497,25 @@ void App::do_run(const Action&, const Key&)
                                         say(Role::message_bad, std::string{error.sentence()});
                                       }
                                     }));
+}
+
+void App::do_rename(const Action&, const Key&)
+{
+  const ContainerRow* row = selected_row();
+  if (row == nullptr) return;
+  const std::string id = row->id, name = row->name;
+  const auto make = [name](const std::vector<std::string>& values) { return rename_arguments(name, values); };
+  const auto submit = [this, id, name](const std::vector<std::string>&, const std::vector<std::string>& values) {
+    // By the id, whatever is called so by now.
+    undo_ = Undo{"rename " + values[0] + " " + name, {{"rename", object(id), name}}};
+    try {
+      start_job("rename " + name + " " + values[0], {"rename", object(id), values[0]});
+    } catch (const Error& error) {
+      say(Role::message_bad, std::string{error.sentence()});
+    }
+  };
+  overlays_.push_back(std::make_unique<FormOverlay>("RENAME " + name, "renames",
+                                                    rename_fields([this] { return form_world(); }), make, submit));
 }
 
 void App::do_quit(const Action&, const Key&)

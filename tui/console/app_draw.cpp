@@ -204,8 +204,9 @@ std::vector<std::pair<std::string, std::string>> App::hint_keys() const
 {
   using command::Mode;
   // Which rows of the table are worth a place, in their order; the words are the table's.
-  constexpr std::array<std::string_view, 14> list{"shell", "logs",   "build", "run",    "start", "addnetwork", "peer",
-                                                  "stop",  "delete", "steps", "filter", "sort",  "palette",    "help"};
+  constexpr std::array<std::string_view, 15> list{"shell", "unpause",    "logs", "build",   "run",
+                                                  "start", "addnetwork", "peer", "stop",    "delete",
+                                                  "steps", "filter",     "sort", "palette", "help"};
   constexpr std::array<std::string_view, 3> images{"run", "build", "delete_image"};
   constexpr std::array<std::string_view, 10> prefix{"list",      "split_side", "split_below", "zoom",      "even",
                                                     "copy_mode", "close",      "leave",       "pane_left", "help"};
@@ -214,9 +215,7 @@ std::vector<std::pair<std::string, std::string>> App::hint_keys() const
     for (const command::Action& action : command::actions()) {
       if (action.name != name || (action.mode != mode && action.mode != Mode::always) || !allowed(action)) continue;
       const ContainerRow* row = selected_row();
-      if (action.needs == command::Needs::running && (row == nullptr || !row->running)) continue;
-      if (action.needs == command::Needs::stopped && (row == nullptr || row->running || row->paused)) continue;
-      if (action.needs == command::Needs::container && row == nullptr) continue;
+      if (about_container(action.needs) && (row == nullptr || !suits(action.needs, *row))) continue;
       hints.emplace_back(action.key.substr(0, action.key.find(' ')), action.label);
       return;
     }

@@ -57,6 +57,7 @@ const App::Handler* App::handler(std::string_view name, bool prefix)
       Handler{"shell", &App::do_shell},
       Handler{"logs", &App::do_logs},
       Handler{"inspect", &App::do_inspect},
+      Handler{"rename", &App::do_rename},
   };
   static constexpr std::array panes{
       Handler{"send_prefix", &App::do_send_prefix},
@@ -186,10 +187,8 @@ const Action* App::action_for(const Key& key) const
   for (const Action& action : command::actions()) {
     if (action.mode != Mode::list && action.mode != Mode::always) continue;
     // One key may mean the image or the container, whichever list has the focus.
-    const bool about_image = action.needs == Needs::image, about_container = action.needs == Needs::container ||
-                                                                             action.needs == Needs::running ||
-                                                                             action.needs == Needs::stopped;
-    if (about_image != images && (about_image || about_container)) continue;
+    const bool about_image = action.needs == Needs::image;
+    if (about_image != images && (about_image || about_container(action.needs))) continue;
     for (std::string_view keys = action.key; !keys.empty();) {
       const std::string_view each = keys.substr(0, keys.find(' '));
       if (each == name) return &action;
@@ -245,19 +244,15 @@ void App::perform(const Action& action, const Key& key)
     return;
   }
   const ContainerRow* row = selected_row();
-  const bool about_container =
-      action.needs == Needs::container || action.needs == Needs::running || action.needs == Needs::stopped;
-  if (about_container && row == nullptr) {
+  if (about_container(action.needs) && row == nullptr) {
     say(Role::warning, "no container is selected");
     return;
   }
-  const bool one = wish_.marked.empty();
-  if (action.needs == Needs::running && one && !row->running) {
-    say(Role::warning, row->name + " does not run" + (row->paused ? ": it is frozen" : "; s starts it"));
-    return;
-  }
-  if (action.needs == Needs::stopped && one && (row->running || row->paused)) {
-    say(Role::warning, row->name + " runs already");
+  if (about_container(action.needs) && wish_.marked.empty() && !suits(action.needs, *row)) {
+    const char* state = row->running  ? " runs already"
+                        : row->paused ? " is frozen; F lets it go on"
+                                      : " does not run; s starts it";
+    say(Role::warning, row->name + state);
     return;
   }
   if (const Handler* known = handler(action.name, false))
@@ -359,13 +354,10 @@ std::vector<ChooseOverlay::Choice> App::choices(bool only_selected)
   const ContainerRow* row = selected_row();
   for (const Action& action : command::actions()) {
     if ((action.mode != Mode::list && action.mode != Mode::always) || !allowed(action)) continue;
-    const bool about_container =
-        action.needs == Needs::container || action.needs == Needs::running || action.needs == Needs::stopped;
-    if (only_selected && !about_container) continue;
-    if (!only_selected && about_container && focus_ == Area::images) continue; // as their keys
-    if (about_container && row == nullptr) continue;
-    if (action.needs == Needs::running && !row->running) continue;
-    if (action.needs == Needs::stopped && (row->running || row->paused)) continue;
+    const bool about = about_container(action.needs);
+    if (only_selected && !about) continue;
+    if (!only_selected && about && focus_ == Area::images) continue; // as their keys
+    if (about && (row == nullptr || !suits(action.needs, *row))) continue;
     if (action.needs == Needs::image && focus_ != Area::images) continue;
     const std::string key{action.key.substr(0, action.key.find(' '))};
     all.push_back({key, std::string{action.label}, std::string{action.help},

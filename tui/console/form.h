@@ -85,6 +85,8 @@ std::vector<Field> build_fields(const AskWorld& world);
 std::vector<std::string> build_arguments(const std::vector<std::string>& values);
 std::vector<Field> run_fields(const AskWorld& world);
 std::vector<std::string> run_arguments(const std::vector<std::string>& values);
+std::vector<Field> rename_fields(const AskWorld& world);
+std::vector<std::string> rename_arguments(const std::string& container, const std::vector<std::string>& values);
 /// Of a container that has these permissions already: the internet, these ports.
 std::vector<Field> connect_fields(const AskWorld& world, const LinkView& before);
 std::vector<std::string> connect_arguments(const std::string& container, const std::vector<std::string>& values);

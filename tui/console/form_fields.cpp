@@ -43,6 +43,14 @@ std::vector<std::string> beginning_with(const std::vector<std::string>& all, con
 
 std::string check_words(const std::string& text) { return split_words(text) ? std::string{} : "a quote is not closed"; }
 
+// A name that no container has yet.
+std::string check_new_name(const AskWorld& world, const std::string& text)
+{
+  const auto taken = world().containers;
+  if (std::find(taken.begin(), taken.end(), text) != taken.end()) return "a container is called that already";
+  return complaint_from([&] { check_name(text); });
+}
+
 std::string check_file(const std::string& path)
 {
   struct stat about {};
@@ -301,13 +309,7 @@ std::vector<Field> run_fields(const AskWorld& world)
        .required = true},
       {.label = "name",
        .help = "what the container will be called; empty: one is chosen",
-       .check =
-           [world](const std::string& text) {
-             const auto taken = world().containers;
-             if (std::find(taken.begin(), taken.end(), text) != taken.end())
-               return std::string{"a container is called that already"};
-             return complaint_from([&] { check_name(text); });
-           }},
+       .check = [world](const std::string& text) { return check_new_name(world, text); }},
       {.label = "command", .help = "what runs in it; empty: the image's command, or a shell", .check = check_words},
   };
   add_option_fields(fields, run_form, world);
@@ -325,6 +327,19 @@ std::vector<std::string> run_arguments(const std::vector<std::string>& values)
     arguments.insert(arguments.end(), command->begin(), command->end());
   }
   return arguments;
+}
+
+std::vector<Field> rename_fields(const AskWorld& world)
+{
+  return {{.label = "name",
+           .help = "what it will be called; its peers find it by that at once",
+           .check = [world](const std::string& text) { return check_new_name(world, text); },
+           .required = true}};
+}
+
+std::vector<std::string> rename_arguments(const std::string& container, const std::vector<std::string>& values)
+{
+  return {"rename", container, values[0]};
 }
 
 std::vector<Field> connect_fields(const AskWorld& world, const LinkView& before)

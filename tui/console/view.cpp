@@ -131,6 +131,23 @@ std::string reason_text(const ContainerPicture& container, std::int64_t now_ns)
   return text;
 }
 
+bool about_container(command::Needs needs)
+{
+  return needs != command::Needs::nothing && needs != command::Needs::image;
+}
+
+bool suits(command::Needs needs, const ContainerRow& row)
+{
+  using command::Needs;
+  switch (needs) {
+  case Needs::running: return row.running;
+  case Needs::paused: return row.paused;
+  case Needs::active: return row.running || row.paused;
+  case Needs::stopped: return !row.running && !row.paused;
+  default: return true;
+  }
+}
+
 std::vector<ContainerRow> container_rows(const Snapshot& snapshot, const ListWish& wish)
 {
   constexpr std::array<char, 4> letters{'.', '*', '=', 'o'};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/snapshot/snapshot.h"
+#include "tui/command/verbs.h"
 #include "tui/console/theme.h"
 
 #include <cstdint>
@@ -53,6 +54,9 @@ struct ListWish {
   bool reverse = false;
   std::set<std::string> marked; ///< ids
 };
+/// Is what an action needs a container, and may it be this one?
+bool about_container(command::Needs needs);
+bool suits(command::Needs needs, const ContainerRow& row);
 std::vector<ContainerRow> container_rows(const Snapshot& snapshot, const ListWish& wish);
 /// Why it does not run, in words: "exit 137: out of memory, 3 min ago".
 std::string reason_text(const ContainerPicture& container, std::int64_t now_ns);
