@@ -154,32 +154,42 @@ Error error_from(std::string_view payload)
   return Error::relayed(fields[3], number, fields[4], status, flag_hint_at);
 }
 
+// What comes next, passed on where it is an event or a question. None: the other end is gone.
+std::optional<Message> receive_and_pass(const Channel& channel, Trace& trace)
+{
+  auto message = channel.receive();
+  if (!message) {
+    // A program that became the container's command said nothing more: what it was in the middle of is done.
+    trace.end_relayed(Outcome::done);
+    return std::nullopt;
+  }
+  switch (message->kind) {
+  case MessageKind::event:
+    if (const auto event = event_from_json(message->payload)) trace.relay(*event);
+    break;
+  case MessageKind::question: {
+    const auto event = event_from_json(message->payload);
+    const Decision decision = event ? trace.ask(*event) : Decision::abort;
+    const char letter = static_cast<char>(decision);
+    channel.send(MessageKind::decision, std::string_view{&letter, 1});
+    break;
+  }
+  case MessageKind::failed: trace.end_relayed(Outcome::failed); throw error_from(message->payload);
+  default: break;
+  }
+  return message;
+}
+
 } // namespace
 
 std::optional<Message> receive_relaying(const Channel& channel, Trace& trace)
 {
   for (;;) {
-    auto message = channel.receive();
-    if (!message) {
-      // A program that became the container's command said nothing more: what it was in the middle of is done.
-      trace.end_relayed(Outcome::done);
-      return std::nullopt;
-    }
-    switch (message->kind) {
-    case MessageKind::event:
-      if (const auto event = event_from_json(message->payload)) trace.relay(*event);
-      break;
-    case MessageKind::question: {
-      const auto event = event_from_json(message->payload);
-      const Decision decision = event ? trace.ask(*event) : Decision::abort;
-      const char letter = static_cast<char>(decision);
-      channel.send(MessageKind::decision, std::string_view{&letter, 1});
-      break;
-    }
-    case MessageKind::failed: trace.end_relayed(Outcome::failed); throw error_from(message->payload);
-    default: return message;
-    }
+    auto message = receive_and_pass(channel, trace);
+    if (!message || (message->kind != MessageKind::event && message->kind != MessageKind::question)) return message;
   }
 }
+
+bool relay_next(const Channel& channel, Trace& trace) { return receive_and_pass(channel, trace).has_value(); }
 
 } // namespace conductor

@@ -89,5 +89,7 @@ private:
 // In the upper program: takes messages until one is not an event or a question; those are passed to `trace` and
 // answered. None when the other end is gone. Throws the Error that the lower program sent.
 std::optional<Message> receive_relaying(const Channel& channel, Trace& trace);
+// One message of the same, for whoever has something else to wait for as well. False when the other end is gone.
+bool relay_next(const Channel& channel, Trace& trace);
 
 } // namespace conductor

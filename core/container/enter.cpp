@@ -4,17 +4,23 @@
 #include "core/base/undo.h"
 #include "core/container/channel.h"
 #include "core/container/command.h"
+#include "core/container/rootfs.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
 #include "core/kernel/inroot.h"
 #include "core/kernel/namespaces.h"
+#include "core/kernel/own_descriptors.h"
 #include "core/kernel/process.h"
 
+#include <array>
+#include <cerrno>
 #include <csignal>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace conductor {
@@ -95,26 +101,54 @@ Child enter_container(EnterRequest request)
   return std::move(*child);
 }
 
-void act_inside(const Root& root, const Container& container, const std::function<void(int root)>& act)
+namespace {
+
+void join(Trace& trace, const Container& container, int pidfd)
 {
-  Trace& trace = root.trace();
+  kernel::hide_from_container(trace);
+  kernel::enter_namespaces(trace, pidfd, CLONE_NEWNS | (container.spec.user_namespace ? CLONE_NEWUSER : 0),
+                           fmt::format("nsenter --target {} --user --mount", container.status.pid));
+  kernel::become_root(trace);
+}
+
+bool is_active(const Container& container)
+{
+  return container.status.state == State::running || container.status.state == State::paused;
+}
+
+} // namespace
+
+Visitor::Visitor(const Root& root, const Container& container, const std::function<void(int)>& act)
+    : trace_(root.trace())
+{
+  Trace& trace = trace_;
   const Status& status = container.status;
-  const auto pidfd = kernel::open_pidfd(status.pid);
-  if (!pidfd || !kernel::is_alive(status.pid, status.pid_start))
-    throw Error{fmt::format("'{}' has just ended", container.spec.name), ESRCH};
+  std::optional<Fd> pidfd;
+  if (is_active(container)) {
+    pidfd = kernel::open_pidfd(status.pid);
+    if (!pidfd || !kernel::is_alive(status.pid, status.pid_start))
+      throw Error{fmt::format("'{}' has just ended", container.spec.name), ESRCH};
+  }
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0) throw Error{"make a socket pair", errno};
+  stream_ = Fd{ends[0]};
+  const Fd theirs{ends[1]};
+  ::fcntl(stream_.get(), F_SETFL, O_NONBLOCK);
   auto [upper, lower] = Channel::pair();
   const auto settings = TraceSettings::of(trace);
-  auto child = kernel::clone_process(trace, {}, "who goes into the container");
-  if (!child) {
+  child_ = kernel::clone_process(trace, {}, "who goes into the container");
+  if (!child_) {
     upper.close();
+    stream_.reset(); // or theirs would never come to an end
+    kernel::keep_own_descriptors();
     Uplink uplink{lower, settings};
     settings.apply(trace, uplink);
     try {
-      kernel::hide_from_container(trace);
-      kernel::enter_namespaces(trace, pidfd->get(), CLONE_NEWNS | (container.spec.user_namespace ? CLONE_NEWUSER : 0),
-                               fmt::format("nsenter --target {} --user --mount", status.pid));
-      kernel::become_root(trace);
-      act(kernel::open_directory(AT_FDCWD, "/", O_PATH).get());
+      if (pidfd)
+        join(trace, container, pidfd->get());
+      else
+        change_into_tree(root, container.spec, Containers{root}.path(container.spec.id) + "/rw");
+      act(theirs.get());
     } catch (const Error& error) {
       lower.send_error(error);
     } catch (const std::exception& error) {
@@ -123,9 +157,46 @@ void act_inside(const Root& root, const Container& container, const std::functio
     ::_exit(0);
   }
   lower.close();
-  while (receive_relaying(upper, trace)) {
+  channel_ = std::move(upper);
+}
+
+void Visitor::await(short events)
+{
+  for (;;) {
+    std::array<pollfd, 2> watched{pollfd{stream_.get(), events, 0}, pollfd{channel_.fd(), POLLIN, 0}};
+    trace_.throw_if_interrupted();
+    if (::poll(watched.data(), channel_.fd() < 0 ? 1 : 2, -1) < 0) {
+      if (errno != EINTR) throw Error{"wait for who is in the container", errno};
+      continue;
+    }
+    if (watched[1].revents != 0 && !relay_next(channel_, trace_)) channel_.close();
+    if (watched[0].revents != 0) return;
   }
-  child->wait();
+}
+
+void Visitor::finish()
+{
+  while (channel_.fd() >= 0)
+    if (!relay_next(channel_, trace_)) channel_.close();
+  child_->wait();
+  child_.reset();
+}
+
+Visitor::~Visitor()
+{
+  if (!child_) return;
+  stream_.reset();
+  channel_.close();
+  try {
+    child_->wait();
+  } catch (const std::exception&) { // gone
+  }
+}
+
+void act_inside(const Root& root, const Container& container, const std::function<void(int root)>& act)
+{
+  Visitor visitor{root, container, [&](int) { act(kernel::open_directory(AT_FDCWD, "/", O_PATH).get()); }};
+  visitor.finish();
 }
 
 Fd devpts_of(const Container& container)

@@ -9,6 +9,8 @@
 #include "core/kernel/inroot.h"
 #include "core/kernel/masks.h"
 #include "core/kernel/mount.h"
+#include "core/kernel/namespaces.h"
+#include "core/kernel/process.h"
 #include "core/store/images.h"
 
 #include <algorithm>
@@ -17,6 +19,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -56,6 +59,13 @@ Fd make_bind(Trace& trace, const BindPlan& bind, int user_namespace)
   } catch (const Error& error) {
     throw error.within(attempt(bind));
   }
+}
+
+void attach_bind(Trace& trace, int root, const BindPlan& bind, const Fd& mount)
+{
+  const Fd target = bind.directory ? kernel::make_directories_in_root(trace, root, bind.target, 0755)
+                                   : kernel::make_file_in_root(trace, root, bind.target, 0644);
+  kernel::attach(trace, mount.get(), target.get(), bind.target);
 }
 
 // Overlays on an overlay: the kernel only says EINVAL, to the ids or to the upper layer.
@@ -216,12 +226,7 @@ public:
 
   void binds()
   {
-    for (const auto& bind : plan_.binds) {
-      const Fd mount = take();
-      const Fd target = bind.directory ? kernel::make_directories_in_root(trace_, root_.get(), bind.target, 0755)
-                                       : kernel::make_file_in_root(trace_, root_.get(), bind.target, 0644);
-      kernel::attach(trace_, mount.get(), target.get(), bind.target);
-    }
+    for (const auto& bind : plan_.binds) attach_bind(trace_, root_.get(), bind, take());
     for (const auto& target : spec_.tmpfs) {
       const Fd mount =
           kernel::new_file_system(trace_, "tmpfs", {{"mode", "1777"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, target);
@@ -384,6 +389,27 @@ PlacedRoot place_root(Trace& trace, PseudoMounts pseudo, std::vector<Fd> mounts,
   if (spec.process.terminal) placed.terminal = placing.terminal(size);
   placing.change();
   return placed;
+}
+
+void change_into_tree(const Root& root, const Spec& spec, const std::string& rw)
+{
+  Trace& trace = root.trace();
+  const RootfsPlan plan = plan_rootfs(root, spec, rw, false, false);
+  prepare_rw(root, plan);
+  const Fd tree = make_overlay(root, {.tree = root.dir(),
+                                      .lower = plan.lower,
+                                      .upper = plan.rw + "/upper",
+                                      .work = plan.rw + "/work",
+                                      .attributes = MOUNT_ATTR_NODEV});
+  std::vector<Fd> binds;
+  for (const auto& bind : plan.binds) binds.push_back(make_bind(trace, bind, -1));
+  kernel::unshare_namespaces(trace, CLONE_NEWNS);
+  kernel::make_slave(trace);
+  const Fd here{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  kernel::attach(trace, tree.get(), here.get(), "the tree of '" + spec.name + "'");
+  for (size_t at = 0; at < binds.size(); ++at) attach_bind(trace, tree.get(), plan.binds[at], binds[at]);
+  if (spec.read_only) kernel::set_attributes(trace, tree.get(), MOUNT_ATTR_RDONLY, false);
+  kernel::change_root(trace, tree.get());
 }
 
 } // namespace conductor

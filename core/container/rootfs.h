@@ -92,4 +92,8 @@ struct PlacedRoot {
 PlacedRoot place_root(Trace& trace, PseudoMounts pseudo, std::vector<Fd> mounts, const RootfsPlan& plan,
                       const Spec& spec, const WindowSize& size);
 
+// Whoever looks after the files of a container that does not run: in a mount namespace of its own, changes into the
+// tree of its layers with its volumes, ids as they lie on the disk. rw as in RootfsPlan. Throws Error.
+void change_into_tree(const Root& root, const Spec& spec, const std::string& rw);
+
 } // namespace conductor

@@ -13,10 +13,13 @@
 #include <array>
 #include <cerrno>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -27,10 +30,17 @@ namespace {
 
 constexpr size_t buffer_size = 256 << 10;
 
+constexpr long shown_only[] = {PROC_SUPER_MAGIC,   SYSFS_MAGIC,   CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
+                               DEVPTS_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC};
+
 // Gathers the archive: into the digest, and to whoever wants it.
 class Output {
 public:
-  explicit Output(const ByteSink& sink) : sink_(sink), buffer_(buffer_size, '\0') {}
+  enum class Digest : char { none, made };
+  explicit Output(const ByteSink& sink, Digest digest = Digest::made) : sink_(sink), buffer_(buffer_size, '\0')
+  {
+    if (digest == Digest::made) digest_.emplace();
+  }
 
   void put(std::string_view bytes)
   {
@@ -54,7 +64,8 @@ public:
   {
     const std::string_view rest{buffer_.data(), used_};
     if (sink_) sink_(rest);
-    return digest_.hex(rest);
+    used_ = 0;
+    return digest_ ? digest_->hex(rest) : std::string{};
   }
   uint64_t total() const { return total_; }
 
@@ -62,14 +73,14 @@ private:
   void flush()
   {
     if (sink_) sink_({buffer_.data(), used_});
-    digest_.block(buffer_);
+    if (digest_) digest_->block(buffer_);
     used_ = 0;
   }
   const ByteSink& sink_;
   std::string buffer_;
   size_t used_ = 0;
   uint64_t total_ = 0;
-  SideDigest digest_;
+  std::optional<SideDigest> digest_;
 };
 
 // Whole seconds, rounded down: what most programs write, and what then comes back the same.
@@ -85,7 +96,9 @@ TarEntry entry_of(const std::string& name, const struct stat& status, EntryType 
 
 class Packer {
 public:
-  Packer(Trace& trace, TreeKind kind, const ByteSink& sink) : trace_(trace), kind_(kind), out_(sink) {}
+  Packer(Trace& trace, TreeKind kind, const ByteSink& sink)
+      : trace_(trace), kind_(kind), out_(sink, kind == TreeKind::files ? Output::Digest::none : Output::Digest::made)
+  {}
 
   PackedTree run(int top)
   {
@@ -97,19 +110,56 @@ public:
     return {.diff_id = out_.finish(), .tar_bytes = bytes, .content_bytes = content_bytes_};
   }
 
+  // One thing; how many there were in it that no copy can hold.
+  uint64_t run_entry(int fd, const std::string& name)
+  {
+    struct stat status {};
+    if (fstat(fd, &status) < 0) fail("look at", name, errno);
+    switch (status.st_mode & S_IFMT) {
+    case S_IFDIR: directory(fd, name, status); break;
+    case S_IFREG: file(fd, name); break;
+    case S_IFLNK: symlink(fd, "", name, status); break;
+    case S_IFIFO: out_.put(tar_header(entry_at(name, status, EntryType::fifo))); break;
+    default: ++left_out_;
+    }
+    out_.finish();
+    return left_out_;
+  }
+
 private:
   [[noreturn]] static void fail(const char* what, const std::string& name, int number)
   {
     throw Error{std::string{what} + " '" + visible(name, 200) + "'", number};
   }
 
+  TarEntry entry_at(const std::string& name, const struct stat& status, EntryType type) const
+  {
+    TarEntry entry = entry_of(name, status, type);
+    if (kind_ == TreeKind::files) entry.modified = status.st_mtim;
+    return entry;
+  }
+
+  // What a program removes while its files are copied is no failure.
+  bool has_gone(int number) const { return kind_ == TreeKind::files && number == ENOENT; }
+
+  // File systems that only show what the kernel knows: their files have no sizes, and reading some does something.
+  bool is_only_shown(int fd, const std::string& name)
+  {
+    if (kind_ != TreeKind::files || name.empty()) return false;
+    struct statfs found {};
+    if (fstatfs(fd, &found) < 0) return false;
+    return std::find(std::begin(shown_only), std::end(shown_only), static_cast<long>(found.f_type)) !=
+           std::end(shown_only);
+  }
+
   void directory(int fd, const std::string& name, const struct stat& status)
   {
     // An archive that names something deeper would not be taken by ourselves.
     if (depth_ > deepest_entry) fail("the tree is too deep for an archive at", name, 0);
-    TarEntry entry = entry_of(name, status, EntryType::directory);
+    TarEntry entry = entry_at(name, status, EntryType::directory);
     entry.xattrs = kernel::read_xattrs(fd, "'" + visible(name, 200) + "'");
     out_.put(tar_header(entry));
+    if (is_only_shown(fd, name)) return;
     if (kind_ == TreeKind::layer) check_overlay(fd, name);
     const std::string front = name.empty() ? "" : name + "/";
     if (kind_ == TreeKind::layer && is_opaque(fd)) gone(front + std::string{opaque_name});
@@ -141,30 +191,43 @@ private:
   void node(int parent, const std::string& base, const std::string& name)
   {
     struct stat status {};
-    if (fstatat(parent, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) fail("look at", name, errno);
+    if (fstatat(parent, base.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) {
+      if (has_gone(errno)) return;
+      fail("look at", name, errno);
+    }
     if (kind_ == TreeKind::layer && S_ISCHR(status.st_mode) && status.st_rdev == makedev(0, 0)) {
       const size_t slash = name.rfind('/') + 1; // 0 where there is none
       return gone(name.substr(0, slash) + std::string{whiteout_prefix} + base);
     }
     // What begins like a whiteout would come back as one.
-    if (base.starts_with(whiteout_prefix)) fail("no archive of a layer can hold the name", name, 0);
+    if (kind_ != TreeKind::files && base.starts_with(whiteout_prefix))
+      fail("no archive of a layer can hold the name", name, 0);
     if (!S_ISDIR(status.st_mode) && status.st_nlink > 1 && linked(name, status)) return;
     switch (status.st_mode & S_IFMT) {
     case S_IFDIR: {
-      const Fd fd = open(parent, base, name, O_DIRECTORY);
-      return directory(fd.get(), name, status);
+      const auto fd = open(parent, base, name, O_DIRECTORY);
+      if (fd) directory(fd->get(), name, status);
+      return;
     }
-    case S_IFREG: return file(parent, base, name);
+    case S_IFREG: {
+      const auto fd = open(parent, base, name, 0);
+      if (fd) file(fd->get(), name);
+      return;
+    }
     case S_IFLNK: return symlink(parent, base, name, status);
-    case S_IFIFO: return out_.put(tar_header(entry_of(name, status, EntryType::fifo)));
+    case S_IFIFO: return out_.put(tar_header(entry_at(name, status, EntryType::fifo)));
     case S_IFCHR:
     case S_IFBLK: {
+      if (kind_ == TreeKind::files) {
+        ++left_out_;
+        return;
+      }
       TarEntry entry = entry_of(name, status, S_ISCHR(status.st_mode) ? EntryType::character : EntryType::block);
       entry.major = ::major(status.st_rdev);
       entry.minor = ::minor(status.st_rdev);
       return out_.put(tar_header(entry));
     }
-    default: return; // a socket is nothing without its process
+    default: ++left_out_; // a socket is nothing without its process
     }
   }
 
@@ -172,7 +235,7 @@ private:
   {
     const auto [found, first] = links_.try_emplace({status.st_dev, status.st_ino}, name);
     if (first) return false;
-    TarEntry entry = entry_of(name, status, EntryType::hard_link);
+    TarEntry entry = entry_at(name, status, EntryType::hard_link);
     entry.link = found->second;
     out_.put(tar_header(entry));
     return true;
@@ -180,31 +243,33 @@ private:
 
   void symlink(int parent, const std::string& base, const std::string& name, const struct stat& status)
   {
-    TarEntry entry = entry_of(name, status, EntryType::symlink);
+    TarEntry entry = entry_at(name, status, EntryType::symlink);
     const auto target = kernel::read_link(parent, base);
+    if (!target && has_gone(errno)) return;
     if (!target) fail("read the link", name, errno);
     entry.link = *target;
     out_.put(tar_header(entry));
   }
 
-  static Fd open(int parent, const std::string& base, const std::string& name, int flags)
+  // None for what has gone.
+  std::optional<Fd> open(int parent, const std::string& base, const std::string& name, int flags) const
   {
     Fd fd{openat(parent, base.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags)};
-    if (!fd) fail("open", name, errno);
-    return fd;
+    if (fd) return fd;
+    if (has_gone(errno)) return std::nullopt;
+    fail("open", name, errno);
   }
 
-  void file(int parent, const std::string& base, const std::string& name)
+  void file(int fd, const std::string& name)
   {
-    const Fd fd = open(parent, base, name, 0);
     struct stat status {};
-    if (fstat(fd.get(), &status) < 0 || !S_ISREG(status.st_mode)) fail("look at", name, errno);
-    TarEntry entry = entry_of(name, status, EntryType::file);
+    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) fail("look at", name, errno);
+    TarEntry entry = entry_at(name, status, EntryType::file);
     entry.size = static_cast<uint64_t>(status.st_size);
-    entry.xattrs = kernel::read_xattrs(fd.get(), "'" + visible(name, 200) + "'");
-    if (kind_ == TreeKind::layer) check_overlay(fd.get(), name);
+    entry.xattrs = kernel::read_xattrs(fd, "'" + visible(name, 200) + "'");
+    if (kind_ == TreeKind::layer) check_overlay(fd, name);
     out_.put(tar_header(entry));
-    content(fd.get(), name, entry.size);
+    content(fd, name, entry.size);
     out_.put(tar_padding(entry.size));
     content_bytes_ += entry.size;
   }
@@ -227,7 +292,7 @@ private:
   TreeKind kind_;
   Output out_;
   size_t depth_ = 0;
-  uint64_t content_bytes_ = 0;
+  uint64_t content_bytes_ = 0, left_out_ = 0;
   std::map<std::pair<dev_t, ino_t>, std::string> links_;
 };
 
@@ -236,6 +301,11 @@ private:
 PackedTree pack_tree(Trace& trace, int directory, TreeKind kind, const ByteSink& sink)
 {
   return Packer{trace, kind, sink}.run(directory);
+}
+
+void pack_entry(Trace& trace, int fd, const std::string& name, const ByteSink& sink, uint64_t& left_out)
+{
+  left_out += Packer{trace, TreeKind::files, sink}.run_entry(fd, name);
 }
 
 // ---- while it is written

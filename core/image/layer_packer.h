@@ -20,10 +20,13 @@ using ByteSink = std::function<void(std::string_view)>;
 
 enum class TreeKind : char {
   layer, // a directory that overlayfs wrote: its whiteouts and opaque marks become names (whiteout.h)
-  root   // what a container sees: there are none
+  root,  // what a container sees: there are none
+  files  // files on their way to another place: with all of their times, under any name; what vanishes meanwhile, what
+         // the kernel only shows (/proc) and devices are left out. No digest is made: that library would read its
+         // configuration, and this is done inside of containers, too.
 };
 struct PackedTree {
-  std::string diff_id;        // 64 hex digits: the sha256 of the archive
+  std::string diff_id;        // 64 hex digits: the sha256 of the archive; empty for TreeKind::files
   uint64_t tar_bytes = 0;     // of the archive
   uint64_t content_bytes = 0; // of the files, hard links counted once
 };
@@ -31,6 +34,10 @@ struct PackedTree {
 // KiB. Sockets are left out. Throws Error: a file that changes while it is read, a tree too deep for an archive, names
 // or attributes that no archive can hold.
 PackedTree pack_tree(Trace& trace, int directory, TreeKind kind, const ByteSink& sink);
+
+// The same of one thing that is open, under a name: a directory, a regular file, or anything else by O_PATH. What a
+// directory of `name` "" holds has its names in the archive without a front. Without the archive's end mark.
+void pack_entry(Trace& trace, int fd, const std::string& name, const ByteSink& sink, uint64_t& left_out);
 
 // The same of a layer that is being written: told entry by entry by the copy that makes it (kernel::CopyPlan::watcher).
 class LayerStream : public kernel::CopyWatcher {

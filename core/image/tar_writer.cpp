@@ -106,7 +106,10 @@ std::string tar_header(const TarEntry& entry)
   if (entry.gid > most_octal_7) add_record(records, "gid", std::to_string(entry.gid));
   const int64_t seconds = entry.modified.tv_sec;
   const bool plain_time = seconds >= 0 && static_cast<uint64_t>(seconds) <= most_octal_11;
-  if (!plain_time) add_record(records, "mtime", std::to_string(seconds));
+  if (entry.modified.tv_nsec != 0 && plain_time)
+    add_record(records, "mtime", fmt::format("{}.{:09}", seconds, entry.modified.tv_nsec));
+  else if (!plain_time)
+    add_record(records, "mtime", std::to_string(seconds));
   for (const auto& [key, value] : entry.xattrs) add_record(records, "SCHILY.xattr." + key, value);
   put_octal(block, 100, 7, entry.mode & 07777);
   put_octal(block, 108, 7, std::min<uint64_t>(entry.uid, most_octal_7));

@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/kernel/call.h"
+#include "core/kernel/own_descriptors.h"
 
 #include <algorithm>
 #include <array>
@@ -25,7 +26,8 @@ std::string shown(int at, const std::string& path)
 {
   if (!path.empty() && path.front() == '/') return path;
   if (at == AT_FDCWD) return path;
-  return path_of(at) + (path.empty() || path == "." ? "" : "/" + path);
+  const std::string above = path_of(at);
+  return above + (path.empty() || path == "." ? "" : above.ends_with('/') ? path : "/" + path);
 }
 
 [[noreturn]] void fail(const char* operation, int at, const std::string& path, int number)
@@ -64,11 +66,26 @@ std::string cure_of(int number)
   return {};
 }
 
+namespace {
+
+// -1: /proc is our own.
+Fd& own_descriptors()
+{
+  static Fd kept;
+  return kept;
+}
+
+} // namespace
+
+void keep_own_descriptors() { own_descriptors() = Fd{::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)}; }
+
 std::string path_of(int fd)
 {
   std::array<char, 4096> buffer{};
   const std::string link = fmt::format("/proc/self/fd/{}", fd);
-  const ssize_t length = ::readlink(link.c_str(), buffer.data(), buffer.size());
+  const Fd& own = own_descriptors();
+  const ssize_t length = own ? ::readlinkat(own.get(), std::to_string(fd).c_str(), buffer.data(), buffer.size())
+                             : ::readlink(link.c_str(), buffer.data(), buffer.size());
   return length < 0 ? link : std::string{buffer.data(), static_cast<size_t>(length)};
 }
 

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -56,7 +57,7 @@ bool later(const timespec& a, const timespec& b)
 
 } // namespace
 
-LayerTree::LayerTree(Trace& trace, int at, const std::string& path) : at_(at), path_(path)
+LayerTree::LayerTree(Trace& trace, int at, const std::string& path, TreeUse use) : at_(at), path_(path), use_(use)
 {
   const auto result = perform(
       trace, "unpack",
@@ -98,7 +99,7 @@ int LayerTree::parent_of(const std::string& name)
   Fd found = open_beneath(parent, O_PATH | O_DIRECTORY);
   if (!found && errno == ENOENT) found = make_parents(parent);
   if (!found && (errno == ELOOP || errno == ENOTDIR))
-    fail("the layer has something that is no directory above", name, 0);
+    fail("the archive has something that is no directory above", name, 0);
   if (!found) fail("find the directory of", name, errno);
   parent_ = std::move(found);
   parent_name_ = parent;
@@ -121,13 +122,13 @@ void LayerTree::make_implied(int parent, const std::string& base, const std::str
 {
   const Found found = look(parent, base, name);
   if (found == Found::directory) return;
-  if (found == Found::other) fail("the layer has something that is no directory above what it puts into", name, 0);
+  if (found == Found::other) fail("the archive has something that is no directory above what it puts into", name, 0);
   if (found == Found::whiteout) make_way(parent, base, name);
   if (::mkdirat(parent, base.c_str(), 0755) < 0 || ::fchmodat(parent, base.c_str(), 0755, 0) < 0)
     fail("make the directory", name, errno);
   implied_.insert(name);
   if (implied_.size() > most_implied)
-    throw Error{"the layer leaves out more than 10,000 directories that it has something in"};
+    throw Error{"the archive leaves out more than 10,000 directories that it has something in"};
   if (found == Found::whiteout) mark_opaque(name);
 }
 
@@ -153,7 +154,7 @@ void LayerTree::make_way(int parent, const std::string& base, const std::string&
     return;
   }
   if (errno == ENOENT) return;
-  if (errno == EISDIR) fail("the layer has two things, one of them a directory, called", name, 0);
+  if (errno == EISDIR) fail("the archive has two things, one of them a directory, called", name, 0);
   fail("replace", name, errno);
 }
 
@@ -175,7 +176,7 @@ void LayerTree::guard_entry(uint64_t size)
 // Then not again for some while: long where there is much room, short where there is little.
 void LayerTree::ask_for_room(uint64_t bytes)
 {
-  if (!holds(guard::disk_reserve)) return;
+  if (use_ == TreeUse::files || !holds(guard::disk_reserve)) return;
   struct statvfs disk {};
   if (::fstatvfs(top_.get(), &disk) < 0) return;
   const uint64_t total = disk.f_blocks * disk.f_frsize;
@@ -202,8 +203,11 @@ void LayerTree::set_facts(int fd, const std::string& name, const NodeFacts& fact
     fail("change the owner of", name, errno);
   if (::fchmod(fd, facts.mode & 07777) < 0) fail("change the mode of", name, errno);
   for (const auto& [key, value] : facts.xattrs)
-    if (::fsetxattr(fd, key.c_str(), value.data(), value.size(), 0) < 0)
-      fail(("set the attribute " + key + " of").c_str(), name, errno);
+    if (::fsetxattr(fd, key.c_str(), value.data(), value.size(), 0) < 0) {
+      if (use_ != TreeUse::files || errno != EOPNOTSUPP)
+        fail(("set the attribute " + key + " of").c_str(), name, errno);
+      ++left_out_;
+    }
 }
 
 void LayerTree::directory(const std::string& name, const NodeFacts& facts)
@@ -243,12 +247,45 @@ void LayerTree::begin_file(const std::string& name, uint64_t size)
   }
   if (!file_) fail("make the file", name, errno);
   file_name_ = name;
+  ends_in_hole_ = false;
 }
+
+namespace {
+
+constexpr size_t hole_unit = 4096;
+
+bool is_zeros(std::string_view bytes)
+{
+  return bytes.front() == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
+}
+
+} // namespace
 
 void LayerTree::write(std::string_view bytes)
 {
   guard_bytes(bytes.size());
   content_bytes_ += bytes.size();
+  if (use_ != TreeUse::files) return write_out(bytes);
+  // Runs of whole pieces of zeros are passed over, the rest is written in one go each.
+  while (!bytes.empty()) {
+    size_t zeros = 0;
+    while (bytes.size() - zeros >= hole_unit && is_zeros(bytes.substr(zeros, hole_unit))) zeros += hole_unit;
+    if (zeros > 0 && ::lseek(file_.get(), static_cast<off_t>(zeros), SEEK_CUR) < 0)
+      fail("leave a hole in", file_name_, errno);
+    bytes.remove_prefix(zeros);
+    ends_in_hole_ = zeros > 0;
+    size_t solid = std::min(hole_unit, bytes.size());
+    while (bytes.size() - solid >= hole_unit && !is_zeros(bytes.substr(solid, hole_unit))) solid += hole_unit;
+    if (bytes.size() - solid < hole_unit) solid = bytes.size();
+    if (solid == 0) return;
+    ends_in_hole_ = false;
+    write_out(bytes.substr(0, solid));
+    bytes.remove_prefix(solid);
+  }
+}
+
+void LayerTree::write_out(std::string_view bytes) const
+{
   while (!bytes.empty()) {
     const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
@@ -259,6 +296,8 @@ void LayerTree::write(std::string_view bytes)
 
 void LayerTree::end_file(const NodeFacts& facts)
 {
+  if (ends_in_hole_ && ::ftruncate(file_.get(), ::lseek(file_.get(), 0, SEEK_CUR)) < 0)
+    fail("leave a hole at the end of", file_name_, errno);
   set_facts(file_.get(), file_name_, facts, false);
   const std::array<timespec, 2> times{facts.modified, facts.modified};
   ::futimens(file_.get(), times.data()); // a time that the file system cannot hold is no reason to fail
@@ -274,7 +313,8 @@ void LayerTree::hard_link(const std::string& name, const std::string& target)
   struct stat status {};
   if (!from || ::fstatat(from.get(), target_base.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0)
     fail("find, in the same layer, what is linked to by", name, errno);
-  if (S_ISDIR(status.st_mode) || is_whiteout(status)) fail("the layer links to something that is no file by", name, 0);
+  if (S_ISDIR(status.st_mode) || is_whiteout(status))
+    fail("the archive links to something that is no file by", name, 0);
   if (name == target) return;
   const std::string base = base_name(name);
   const int parent = parent_of(name);

@@ -30,10 +30,17 @@ struct NodeFacts {
   Xattrs xattrs; // those that may be carried (is_carried)
 };
 
+// What is asked of a tree besides being complete.
+enum class TreeUse : char {
+  layer, // part of the store: the disk keeps a reserve, every attribute must be kept
+  files  // somebody's files: what the disk has may be used, an attribute that its file system cannot hold is left out,
+         // and blocks of zeros become holes
+};
+
 class LayerTree {
 public:
   // Makes the directory `path` below `at` (0755), which stays the caller's. Throws Error.
-  LayerTree(Trace& trace, int at, const std::string& path);
+  LayerTree(Trace& trace, int at, const std::string& path, TreeUse use = TreeUse::layer);
 
   // Names are relative and clean (no "..", no empty part); empty is the top. All throw Error.
   void directory(const std::string& name, const NodeFacts& facts);
@@ -56,6 +63,8 @@ public:
   // After finish(): what such a directory looks like.
   void describe(const std::string& name, const NodeFacts& facts);
   uint64_t content_bytes() const { return content_bytes_; }
+  // Attributes that the file system did not take (TreeUse::files).
+  uint64_t left_out() const { return left_out_; }
 
 private:
   int parent_of(const std::string& name);
@@ -70,10 +79,12 @@ private:
   void guard_bytes(uint64_t bytes);
   void guard_entry(uint64_t size);
   void ask_for_room(uint64_t bytes);
+  void write_out(std::string_view bytes) const;
   [[noreturn]] void fail(const char* what, const std::string& name, int number) const;
 
   int at_;
   std::string path_;
+  TreeUse use_;
   Fd top_;
   std::string parent_name_; // of parent_, so that entries of one directory share its look-up
   Fd parent_;
@@ -83,6 +94,8 @@ private:
   std::map<std::string, timespec> times_; // of directories; making an entry changes the time of its directory
   timespec newest_{};
   uint64_t content_bytes_ = 0;
+  bool ends_in_hole_ = false; // of the file that is written
+  mutable uint64_t left_out_ = 0;
   // What may still be written before the disk is asked again how much room it has.
   uint64_t bytes_to_go_ = 0, entries_to_go_ = 0;
 };

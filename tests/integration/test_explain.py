@@ -18,7 +18,8 @@ CHANGING = ["build made {directory}/Conductorfile", "pull {registry}/web", "push
             "tag {image} other", "save {image} -o {directory}/saved.tar", "save {image} -o {directory}/layout/",
             "save {image} --format docker -o {directory}/docker.tar", "load {directory}/image.tar --name loaded",
             "export running -o {directory}/files.tar", "export {image} -o {directory}/files.tar",
-            "import {directory}/tree.tar imported", "commit running made", "prune --force", "run --rm {image} -- true",
+            "import {directory}/tree.tar imported", "commit running made", "cp {directory}/Conductorfile running:/x",
+            "cp running:/etc {directory}/etc", "cp -a {directory}/motd stopped:/etc/hosts", "prune --force", "run --rm {image} -- true",
             "run -d {image} web -- sleep 1000",
             "run --rm --userns host --network host --read-only --tmpfs /t --memory 64M --cpus 0.5 --pids 50 -v /etc:/x:ro {image}"
             " -- true", "create {image} web", "start stopped", "exec running -- true", "exec -d running -- sleep 1000",

@@ -1,4 +1,4 @@
-// save, load, export, import, commit: what only the images program does. One function, since the verb says which.
+// save, load, export, import, commit, cp: what only the images program does. One function, since the verb says which.
 #include "core/base/error.h"
 #include "core/image/exchange.h"
 #include "tui/command/making_images.h"
@@ -97,8 +97,8 @@ struct Row {
   std::string_view verb;
   int (*run)(Invocation&);
 };
-constexpr Row rows[] = {
-    {"save", save}, {"load", load}, {"export", export_files}, {"import", import}, {"commit", commit}};
+constexpr Row rows[] = {{"save", save},     {"load", load},     {"export", export_files},
+                        {"import", import}, {"commit", commit}, {"cp", copy_files}};
 
 } // namespace
 

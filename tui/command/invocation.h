@@ -23,7 +23,7 @@ struct Program {
   std::unique_ptr<Network> (*network)(Trace&) = nullptr;
   // Null outside of the images program, each of them.
   int (*build)(Invocation&) = nullptr;
-  int (*exchange)(Invocation&) = nullptr; // save, load, export, import, commit
+  int (*exchange)(Invocation&) = nullptr; // save, load, export, import, commit, cp
   int (*pull)(Invocation&) = nullptr;
   int (*push)(Invocation&) = nullptr;
   int (*login)(Invocation&) = nullptr;

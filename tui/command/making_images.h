@@ -8,7 +8,8 @@
 namespace conductor::command {
 
 int build_image(Invocation& invocation);
-int exchange_images(Invocation& invocation); // save, load, export, import, commit (exchange_verbs.cpp)
+int exchange_images(Invocation& invocation); // save, load, export, import, commit, cp (exchange_verbs.cpp)
+int copy_files(Invocation& invocation);      // cp (copy_verb.cpp)
 void obtain_image(Invocation& invocation, const std::string& reference, bool refresh);
 
 // registry_verbs.cpp

@@ -106,6 +106,11 @@ constexpr Option restart_options[] = {
 constexpr Option kill_options[] = {{"signal", 's', "SIGNAL", "the signal (SIGKILL)"}};
 constexpr Option rm_options[] = {{"force", 'f', {}, "also when it runs"}};
 
+constexpr Option cp_options[] = {
+    {"archive", 'a', {}, "keep the owners' numbers"},
+    {"follow-link", 'L', {}, "of a link that is named: copy what it leads to"},
+};
+
 constexpr Option logs_options[] = {
     {"follow", 'f', {}, "go on as the container writes"},
     {"tail", 'n', "N", "only the last N lines"},
@@ -282,6 +287,23 @@ constexpr Verb container_rows[] = {
      .own_status = true,
      .completes = "container",
      .run = run_wait},
+    {.name = "cp",
+     .group = Group::running,
+     .names = "FROM TO",
+     .help = "copy files between this host and a container",
+     .more =
+         "One of both is NAME:PATH. A copy into a directory gets the name it had; into a name that is not there yet, "
+         "that name; DIR/. means what lies in DIR. - is a tar archive on stdin or stdout. The container may run, be "
+         "paused or have ended; its volumes are seen. What comes in belongs to root inside, what goes out to you, and "
+         "is no setuid program any more, unless --archive keeps the owners. A copy that fails or is interrupted leaves "
+         "everything as it was.",
+     .example = "cp site/. web:/var/www",
+     .options = cp_options,
+     .least = 2,
+     .most = 2,
+     .home = Home::images,
+     .completes = "container",
+     .run = run_exchange},
 
     {.name = "addnetwork",
      .group = Group::network,
