@@ -105,4 +105,34 @@ Fd LayerView::open_directory(const std::string& path)
   return open_beneath(tops_[shares.front()].get(), path);
 }
 
+std::optional<Fd> LayerView::open(const std::string& path, int flags)
+{
+  const Kind kind = find(path);
+  if (kind == Kind::nothing || kind == Kind::beyond_link) return std::nullopt;
+  if (kind == Kind::directory) return open_directory(path);
+  const size_t slash = path.rfind('/');
+  enter(slash == std::string::npos ? "" : path.substr(0, slash));
+  const std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
+  for (const Fd& layer : here_) {
+    Fd found{::openat(layer.get(), name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC)};
+    if (found) return found;
+    if (errno != ENOENT) break;
+  }
+  throw Error{"open /" + path + " of a layer", errno};
+}
+
+std::set<std::string> LayerView::list(const std::string& path)
+{
+  enter(path);
+  std::set<std::string> names, gone;
+  for (const Fd& layer : here_)
+    for (const std::string& name : kernel::list_directory(layer.get(), ".")) {
+      if (names.contains(name) || gone.contains(name)) continue;
+      struct stat status {};
+      if (::fstatat(layer.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) continue;
+      (is_whiteout(status) ? gone : names).insert(name);
+    }
+  return names;
+}
+
 } // namespace conductor::kernel

@@ -10,6 +10,8 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +29,11 @@ public:
   // A directory as the topmost layer has it, for reading: whose mode, owner, times and attributes the tree shows. path:
   // find() called it a directory. Throws Error.
   Fd open_directory(const std::string& path);
+  // Whatever the tree shows under that name, a link itself; flags as open(2). None where find() says nothing or
+  // beyond_link. Throws Error.
+  std::optional<Fd> open(const std::string& path, int flags);
+  // The names that the tree shows in a directory, sorted. path: find() called it a directory. Throws Error.
+  std::set<std::string> list(const std::string& path);
 
 private:
   using Shares = std::vector<size_t>; // the layers that show something of a directory, the topmost first

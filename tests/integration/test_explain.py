@@ -28,7 +28,7 @@ CHANGING = ["build made {directory}/Conductorfile", "pull {registry}/web", "push
             "addnetwork running  # connected", "delnetwork running  # connected", "peer running stopped",
             "unpeer running stopped  # connected", "run --rm --internet {image} -- true", "stop running  # connected"]
 # Those that only look, or only join what runs; the console changes things by other verbs.
-LOOKING = {"images", "history", "df", "attach", "wait", "ps", "inspect", "logs", "networks", "top", "stats", "sessions", "events", "console", "config",
+LOOKING = {"images", "history", "df", "attach", "wait", "ps", "inspect", "diff", "logs", "networks", "top", "stats", "sessions", "events", "console", "config",
            "completion", "version", "help"}
 
 

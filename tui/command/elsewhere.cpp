@@ -8,7 +8,7 @@ namespace conductor::command {
 namespace {
 
 // Verbs and options of the contract that come with later versions.
-constexpr std::string_view absent_verbs[] = {"diff", "update"};
+constexpr std::string_view absent_verbs[] = {"update"};
 
 constexpr Elsewhere absent_options[] = {{"run", "--restart", ""}, {"create", "--restart", ""}};
 

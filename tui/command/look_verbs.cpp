@@ -1,6 +1,7 @@
-// ps, inspect, top, stats, sessions: what is there now.
+// ps, inspect, diff, top, stats, sessions: what is there now.
 #include "core/base/error.h"
 #include "core/container/session.h"
+#include "core/engine/changes.h"
 #include "core/engine/images.h"
 #include "core/engine/networks.h"
 #include "core/snapshot/statistics.h"
@@ -72,6 +73,15 @@ std::vector<Container> running(Invocation& invocation)
 }
 
 } // namespace
+
+int run_diff(Invocation& invocation)
+{
+  const std::vector<Change> found = changes(invocation.context(), invocation.resolve(invocation.names()[0]));
+  for (const Change& change : found)
+    invocation.print(fmt::format("{} {}\n", static_cast<char>(change.kind), shown(change.path)));
+  invocation.result(changes_json(found));
+  return 0;
+}
 
 int run_ps(Invocation& invocation)
 {

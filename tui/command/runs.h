@@ -41,6 +41,7 @@ int run_networks(Invocation&);
 
 int run_ps(Invocation&);
 int run_inspect(Invocation&);
+int run_diff(Invocation&);
 int run_logs(Invocation&);
 int run_top(Invocation&);
 int run_stats(Invocation&);

@@ -375,6 +375,18 @@ constexpr Verb container_rows[] = {
      .completes = "container",
      .run = run_inspect,
      .keys = {{"i", "inspect", "inspect"}}},
+    {.name = "diff",
+     .group = Group::looking,
+     .names = "NAME",
+     .help = "the files of its image that a container has changed",
+     .more =
+         "A line each: A for added, C for changed (also where only owner, mode or time are others), D for deleted. A "
+         "directory that something changed in is changed, too. What lies in volumes is no part of it.",
+     .example = "diff web",
+     .least = 1,
+     .most = 1,
+     .completes = "container",
+     .run = run_diff},
     {.name = "logs",
      .group = Group::looking,
      .names = "NAME",
