@@ -134,11 +134,13 @@ public:
   virtual Subnet attach(std::string_view root_id, const WantedLink& wanted, int namespace_fd,
                         std::string_view pool) = 0;
   // Makes the permissions of a running container equal to `wanted`; what is withdrawn ends at once, running connections
-  // too. Nothing is done for one whose link is not there any more; false then.
-  virtual bool change(std::string_view root_id, const WantedLink& wanted) = 0;
-  // Takes permissions, counters and the running connections of that index away. With the last link of all roots the
-  // table, the rules elsewhere and the forwarding that we switched on go too. Gone already is success.
-  virtual void detach(std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end) = 0;
+  // too. `had`: what it was given before, as far as the store knows; it only makes the looking short. Nothing is done
+  // for one whose link is not there any more; false then.
+  virtual bool change(std::string_view root_id, const WantedLink& wanted, const WantedLink& had) = 0;
+  // Takes permissions, counters and the running connections of the link `had` away, whatever of `had` is true besides
+  // container and index. With the last link of all roots the table, the rules elsewhere and the forwarding that we
+  // switched on go too. Gone already is success.
+  virtual void detach(std::string_view root_id, const WantedLink& had, LinkEnd end) = 0;
   // Table, rules elsewhere, sysctls and permissions as they ought to be for the running containers of this root, after
   // somebody else flushed or changed them. Returns what had to be mended, in words; empty when all was well, which
   // costs one question to the kernel.

@@ -20,7 +20,6 @@ namespace conductor::net {
 namespace {
 
 constexpr const char* ip_forward = "/proc/sys/net/ipv4/ip_forward";
-constexpr const char* legacy_tables = "/proc/net/ip_tables_names";
 
 std::string setting6(const std::string& link, const char* name)
 {
@@ -34,16 +33,15 @@ bool is_on(const std::string& path)
 }
 
 // A nat chain with rules behind the routing: somebody translates what is forwarded.
-unsigned foreign_nat_chains(Netlink& nft)
+unsigned foreign_nat_chains(Netlink& nft, const Firewalls& others)
 {
   unsigned count = 0;
-  for (const Chain& chain : read_chains(nft)) {
+  for (const Chain& chain : others.chains) {
     if (!chain.is_base || chain.type != "nat" || chain.hook != NF_INET_POST_ROUTING) continue;
     if (chain.family == NFPROTO_INET && chain.table == our_table) continue;
     if (!read_rules(nft, chain).empty()) ++count;
   }
-  const auto legacy = kernel::find_content(AT_FDCWD, legacy_tables);
-  if (legacy && legacy->find("nat\n") != std::string::npos) ++count;
+  if (others.legacy4.find("nat\n") != std::string::npos) ++count;
   return count;
 }
 
@@ -133,15 +131,21 @@ Forwarding6 forwarding6()
   return kernel::exists(AT_FDCWD, setting6("all", "force_forwarding")) ? Forwarding6::by_link : Forwarding6::none;
 }
 
+std::optional<bool> new_links_forward_ipv6()
+{
+  const auto content = kernel::find_content(AT_FDCWD, setting6("default", "force_forwarding"));
+  return content ? std::optional{content->starts_with('1')} : std::nullopt;
+}
+
 bool forwarding_is_on(bool ipv6)
 {
   if (!is_on(ip_forward)) return false;
   return !ipv6 || forwarding6() != Forwarding6::by_link || is_on(setting6("default", "force_forwarding"));
 }
 
-SwitchedOn switch_on(Trace& trace, Netlink& route, Netlink& nft, bool ipv6)
+SwitchedOn switch_on(Trace& trace, Netlink& route, Netlink& nft, const Firewalls& others, SwitchedOn switched,
+                     bool ipv6)
 {
-  SwitchedOn switched = switched_on(nft);
   const bool needs4 = !is_on(ip_forward);
   // Links to come have it from `default`; so where that is on, they all have it.
   const bool by_link = ipv6 && forwarding6() == Forwarding6::by_link &&
@@ -161,7 +165,7 @@ SwitchedOn switch_on(Trace& trace, Netlink& route, Netlink& nft, bool ipv6)
     if (is_on(setting6("default", "force_forwarding"))) before6.emplace_back("default");
     if (closes4) remember(trace, nft, "forwarded", before4);
     if (closes6) remember(trace, nft, "forwarded6", before6);
-    if (!switched.any()) switched.foreign = foreign_nat_chains(nft);
+    if (!switched.any()) switched.foreign = foreign_nat_chains(nft, others);
     switched.ipv4 = switched.ipv4 || closes4;
     switched.ipv6 = switched.ipv6 || closes6;
     // Closed first: not for a moment is this host a router for others.
@@ -179,7 +183,7 @@ void switch_off(Trace& trace, Netlink& route, Netlink& nft)
 {
   const SwitchedOn switched = switched_on(nft);
   if (!switched.any()) return;
-  if (foreign_nat_chains(nft) > switched.foreign) {
+  if (foreign_nat_chains(nft, read_firewalls(nft)) > switched.foreign) {
     trace.notice(place_of(switched) + " stays on, since others translate addresses by now; conductor switched it on");
     return;
   }
@@ -194,10 +198,9 @@ void switch_off(Trace& trace, Netlink& route, Netlink& nft)
   }
 }
 
-bool yield_to_others(Trace& trace, Netlink& nft)
+bool yield_to_others(Trace& trace, Netlink& nft, const Firewalls& others, const SwitchedOn& switched)
 {
-  const SwitchedOn switched = switched_on(nft);
-  if (!switched.any() || foreign_nat_chains(nft) <= switched.foreign) return false;
+  if (!switched.any() || foreign_nat_chains(nft, others) <= switched.foreign) return false;
   write_others(trace, {});
   trace.notice("others translate addresses by now, so this host forwards for them too: " + place_of(switched) +
                " stays on when conductor's containers have gone");

@@ -7,10 +7,12 @@
 #pragma once
 
 #include "core/network.h"
+#include "net/firewalls.h"
 #include "net/netlink.h"
 #include "net/nft.h"
 #include "net/table.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,15 +25,18 @@ enum class Forwarding6 : char {
 };
 Forwarding6 forwarding6();
 
-// Switches on what is off, after closing chain `others`. Returns what was switched on by now, by this call or earlier.
-// Throws Error.
-SwitchedOn switch_on(Trace& trace, Netlink& route, Netlink& nft, bool ipv6);
+// Switches on what is off, after closing chain `others`. `switched`: what chain `others` remembers. Returns what was
+// switched on by now, by this call or earlier. Throws Error.
+SwitchedOn switch_on(Trace& trace, Netlink& route, Netlink& nft, const Firewalls& others, SwitchedOn switched,
+                     bool ipv6);
 // Back to what was before switch_on, unless somebody else relies on it by now: then that is told as a notice. Called
 // while the table still is there. Throws Error.
 void switch_off(Trace& trace, Netlink& route, Netlink& nft);
 // Somebody else relies on forwarding that conductor switched on: opens chain `others` and tells it. True when it did.
-bool yield_to_others(Trace& trace, Netlink& nft);
+bool yield_to_others(Trace& trace, Netlink& nft, const Firewalls& others, const SwitchedOn& switched);
 
+// What a link that is made now has as force_forwarding; none where the kernel has no such setting.
+std::optional<bool> new_links_forward_ipv6();
 // IPv4 is forwarded, and IPv6 where it is asked for and can be.
 bool forwarding_is_on(bool ipv6);
 // Indexes of the links whose own flag lets IPv4 through. Throws Error.

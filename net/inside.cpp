@@ -1,11 +1,13 @@
 #include "net/inside.h"
 
 #include "core/base/error.h"
+#include "core/base/handle.h"
 #include "core/kernel/process.h"
 
-#include <exception>
-#include <thread>
+#include <cerrno>
+#include <cstdlib>
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/stat.h>
 
@@ -23,25 +25,39 @@ ino_t namespace_of(int fd)
   return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
 }
 
+namespace {
+
+class WayBack {
+public:
+  WayBack() : own_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC))
+  {
+    if (!own_) throw Error{"open the network namespace of this host", errno};
+  }
+  WayBack(const WayBack&) = delete;
+  WayBack& operator=(const WayBack&) = delete;
+  // Of itself setns(2) cannot fail here: we came from there, with the same rights.
+  ~WayBack()
+  {
+    if (::setns(own_.get(), CLONE_NEWNET) != 0) std::abort();
+  }
+
+private:
+  Fd own_;
+};
+
+} // namespace
+
 void run_inside(Trace& trace, int fd, ino_t identity, const std::string& by_hand, const std::function<void()>& work)
 {
   if (identity == namespace_of("thread-self")) {
     work();
     return;
   }
-  std::exception_ptr failure;
-  std::thread worker{[&] {
-    try {
-      kernel::enter_namespaces(trace, fd, CLONE_NEWNET, by_hand);
-      // A gate may have skipped the call: then the host would be read, or changed, as if it were the container.
-      if (namespace_of("thread-self") != identity) throw Error{"the container's network namespace was not entered"};
-      work();
-    } catch (...) {
-      failure = std::current_exception();
-    }
-  }};
-  worker.join();
-  if (failure) std::rethrow_exception(failure);
+  const WayBack back;
+  kernel::enter_namespaces(trace, fd, CLONE_NEWNET, by_hand);
+  // A gate may have skipped the call: then the host would be read, or changed, as if it were the container.
+  if (namespace_of("thread-self") != identity) throw Error{"the container's network namespace was not entered"};
+  work();
 }
 
 } // namespace conductor::net

@@ -1,9 +1,9 @@
 // Work in the network namespace of a container.
 //
-// A netlink socket stays in the namespace it was opened in, and so does what /proc/sys/net shows. So a thread of its
-// own enters the container's namespace, works and ends: there is no way back that could fail, no other thread ever is
-// in the wrong place, and nothing keeps the namespace alive after its container (it takes its links with it when it
-// dies).
+// A netlink socket stays in the namespace it was opened in, and so does what /proc/sys/net shows. So this thread enters
+// the container's namespace, works and comes back; no other thread is ever in the wrong place, and nothing keeps the
+// namespace alive after its container (it takes its links with it when it dies). A thread made for it would cost more
+// than the work. Not to come back is the end of the program: what it did next to the host it would do to the container.
 #pragma once
 
 #include "core/base/trace.h"

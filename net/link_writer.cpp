@@ -38,14 +38,17 @@ std::string mac_text(const std::array<uint8_t, 6>& mac) { return fmt::format("{:
 
 constexpr uint16_t with_ack = NLM_F_ACK;
 constexpr uint16_t make_new = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-constexpr uint16_t make_or_replace = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+constexpr uint16_t make_or_replace = NLM_F_CREATE | NLM_F_REPLACE;
 
-Message set_link(std::string_view name, unsigned flags = 0)
+// Of several messages only the last one asks for an answer: a failure of any is told all the same.
+void ask_at_the_end(std::vector<Message>& messages) { messages.back().want_ack(); }
+
+Message set_link(std::string_view name, unsigned flags = 0, uint16_t answer = with_ack)
 {
   ifinfomsg header{};
   header.ifi_flags = flags;
   header.ifi_change = flags;
-  Message message{RTM_SETLINK, with_ack};
+  Message message{RTM_SETLINK, answer};
   message.fixed(header).text(IFLA_IFNAME, name);
   return message;
 }
@@ -143,16 +146,14 @@ std::string ipv6_setting(const std::string& link, const char* name)
 }
 
 // A router advertisement on this link is never right. The rules drop them too, so a /proc/sys that may not be written
-// (a host that is a container itself) is not the end.
+// (a host that is a container itself) is not the end. Redirects need no word: they count only from the link-local
+// address of a router in use, and neither end has one.
 void refuse_advertisements(Trace& trace, const std::string& link)
 {
-  if (!holds(guard::no_advertisements)) return;
-  for (const char* setting : {"accept_ra", "accept_redirects"}) {
-    try {
-      kernel::write_value(trace, AT_FDCWD, ipv6_setting(link, setting), "0");
-    } catch (const Error& error) {
-      if (error.number() != EROFS && error.number() != EACCES && error.number() != ENOENT) throw;
-    }
+  try {
+    kernel::write_value(trace, AT_FDCWD, ipv6_setting(link, "accept_ra"), "0");
+  } catch (const Error& error) {
+    if (error.number() != EROFS && error.number() != EACCES && error.number() != ENOENT) throw;
   }
 }
 
@@ -217,16 +218,17 @@ void set_up_host_end(Trace& trace, Netlink& host, const LinkPlan& plan)
   const bool ipv6 = !subnet.ipv6.empty();
 
   std::vector<Message> messages;
-  messages.push_back(set_link(name));
+  messages.push_back(set_link(name, 0, 0));
   messages.back().bytes(IFLA_IFALIAS, std::as_bytes(std::span{alias}));
   put_sysctls(messages.back(), host_sysctls, plan.host_has_ipv6);
-  messages.push_back(set_link(name, IFF_UP));
+  messages.push_back(set_link(name, IFF_UP, 0));
   messages.push_back(address_message(link, subnet.host(), subnet.address(plan.index)));
   messages.push_back(neighbour_message(link, subnet.address(plan.index), inside_mac(plan.index)));
   if (ipv6) {
     messages.push_back(address_message(link, subnet.host6(), subnet.address6(plan.index)));
     messages.push_back(neighbour_message(link, subnet.address6(plan.index), inside_mac(plan.index)));
   }
+  ask_at_the_end(messages);
   host.change(
       trace, "rtnetlink",
       [&] {
@@ -269,9 +271,9 @@ void set_up_inside(Trace& trace, Netlink& inside, const LinkPlan& plan)
   const bool ipv6 = !subnet.ipv6.empty();
   if (ipv6) refuse_advertisements(trace, inside_name);
   std::vector<Message> messages;
-  messages.push_back(set_link(inside_name));
+  messages.push_back(set_link(inside_name, 0, 0));
   put_sysctls(messages.back(), {}, plan.host_has_ipv6);
-  messages.push_back(set_link(inside_name, IFF_UP));
+  messages.push_back(set_link(inside_name, IFF_UP, 0));
   messages.push_back(address_message(link, subnet.address(plan.index), subnet.host()));
   messages.push_back(neighbour_message(link, subnet.host(), host_mac(plan.index)));
   messages.push_back(default_route_message(link, subnet.host()));
@@ -280,6 +282,7 @@ void set_up_inside(Trace& trace, Netlink& inside, const LinkPlan& plan)
     messages.push_back(neighbour_message(link, subnet.host6(), host_mac(plan.index)));
     messages.push_back(default_route_message(link, subnet.host6()));
   }
+  ask_at_the_end(messages);
   inside.change(
       trace, "rtnetlink",
       [&] {
@@ -305,8 +308,8 @@ void set_reach(Trace& trace, Netlink& host, LinkIndex index, Reach reach)
 {
   const std::string name = link_name(index);
   Message message = set_link(name);
-  const std::array<Sysctl, 2> sysctls{{{IPV4_DEVCONF_FORWARDING, reach.forwards ? 1U : 0U, "forwarding"},
-                                       {IPV4_DEVCONF_ROUTE_LOCALNET, reach.localnet ? 1U : 0U, "route_localnet"}}};
+  std::vector<Sysctl> sysctls{{IPV4_DEVCONF_FORWARDING, reach.forwards ? 1U : 0U, "forwarding"}};
+  if (reach.localnet) sysctls.push_back({IPV4_DEVCONF_ROUTE_LOCALNET, *reach.localnet ? 1U : 0U, "route_localnet"});
   put_sysctls(message, sysctls, false);
   const auto describe = [&] {
     Told told{"set what may be forwarded from " + name, "RTM_SETLINK " + name, {}};
@@ -321,6 +324,7 @@ void set_reach(Trace& trace, Netlink& host, LinkIndex index, Reach reach)
   // It goes with its namespace at any moment, and where there is no link nothing is forwarded.
   if (error == ENODEV) return;
   if (error != 0) throw Error{describe().what, error};
+  if (reach.forwards6_now == reach.forwards) return;
   const std::string ipv6 = ipv6_setting(name, "force_forwarding");
   const auto now = kernel::find_content(AT_FDCWD, ipv6);
   if (!now || now->starts_with('1') == reach.forwards) return;

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -44,7 +45,8 @@ void set_up_inside(Trace& trace, Netlink& inside, const LinkPlan& plan);
 // even when somebody else flushes the rules.
 struct Reach {
   bool forwards = false; // IPv4 by its own flag; IPv6 too where the kernel knows one for a link (force_forwarding)
-  bool localnet = false; // 127.0.0.1:OUTER of the host leads to it (route_localnet)
+  std::optional<bool> localnet;      // 127.0.0.1:OUTER of the host leads to it (route_localnet); none: as it is
+  std::optional<bool> forwards6_now; // what is known of IPv6's flag; none: it is read
 };
 // A link that is gone is none.
 void set_reach(Trace& trace, Netlink& host, LinkIndex index, Reach reach);

@@ -147,6 +147,7 @@ Message& Message::nest(uint16_t type, const std::function<void()>& fill)
 }
 
 uint16_t Message::type() const { return header_of(bytes_)->nlmsg_type; }
+void Message::want_ack() { header_of(bytes_)->nlmsg_flags |= NLM_F_ACK; }
 bool Message::wants_ack() const { return (header_of(bytes_)->nlmsg_flags & NLM_F_ACK) != 0; }
 
 Bytes Message::finished(uint32_t sequence)

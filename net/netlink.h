@@ -108,6 +108,7 @@ public:
 
   uint16_t type() const;
   bool wants_ack() const;
+  void want_ack();
   // The whole message with this sequence number in its header; the view lasts until the message changes.
   Bytes finished(uint32_t sequence);
 

@@ -88,13 +88,13 @@ public:
   {
     return net::attach(trace_, root_id, wanted, namespace_fd, pool);
   }
-  bool change(std::string_view root_id, const WantedLink& wanted) override
+  bool change(std::string_view root_id, const WantedLink& wanted, const WantedLink& had) override
   {
-    return net::change(trace_, root_id, wanted);
+    return net::change(trace_, root_id, wanted, had);
   }
-  void detach(std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end) override
+  void detach(std::string_view root_id, const WantedLink& had, LinkEnd end) override
   {
-    net::detach(trace_, root_id, container_id, index, end);
+    net::detach(trace_, root_id, had, end);
   }
   std::vector<std::string> repair(std::string_view root_id, const std::vector<WantedLink>& all) override
   {

@@ -2,7 +2,6 @@
 
 #include "core/base/error.h"
 #include "core/kernel/ask.h"
-#include "core/kernel/files.h"
 #include "net/link_writer.h"
 
 #include <algorithm>
@@ -11,7 +10,6 @@
 #include <optional>
 #include <span>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/netfilter.h>
 #include <linux/netlink.h>
@@ -24,12 +22,12 @@ namespace {
 
 struct LegacyFamily {
   int family;
-  const char* names; // which tables the kernel has
+  std::string Firewalls::*names; // which tables the kernel has
   const char* program;
 };
 constexpr LegacyFamily legacy_families[] = {
-    {NFPROTO_IPV4, "/proc/thread-self/net/ip_tables_names", "iptables-legacy"},
-    {NFPROTO_IPV6, "/proc/thread-self/net/ip6_tables_names", "ip6tables-legacy"},
+    {NFPROTO_IPV4, &Firewalls::legacy4, "iptables-legacy"},
+    {NFPROTO_IPV6, &Firewalls::legacy6, "ip6tables-legacy"},
 };
 
 bool is_ours(const Rule& rule) { return rule.comment == our_mark; }
@@ -170,18 +168,17 @@ bool has_line(const std::string& text, const std::string& line)
   return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
 }
 
-bool has_filter_table(const LegacyFamily& family)
+bool has_filter_table(const Firewalls& others, const LegacyFamily& family)
 {
-  const auto names = kernel::find_content(AT_FDCWD, family.names);
-  return names && has_line(*names, "filter");
+  return has_line(others.*family.names, "filter");
 }
 
 const LegacyFamily& legacy_of(int family) { return legacy_families[family == NFPROTO_IPV4 ? 0 : 1]; }
 
-void find_legacy(Trace& trace, std::vector<Obstacle>& all)
+void find_legacy(Trace& trace, const Firewalls& others, std::vector<Obstacle>& all)
 {
   for (const LegacyFamily& family : legacy_families) {
-    if (!has_filter_table(family)) continue;
+    if (!has_filter_table(others, family)) continue;
     const std::string rules = ask_legacy(trace, family, "-S");
     const bool by_policy = has_line(rules, "-P FORWARD DROP");
     if (!by_policy && !has_line(rules, "-A FORWARD -j DROP") &&
@@ -263,10 +260,10 @@ std::string host_hint(const Chain& chain, const std::vector<Chain>& chains)
 
 } // namespace
 
-std::vector<Obstacle> find_obstacles(Trace& trace, Netlink& nft, const Subnet& subnet)
+std::vector<Obstacle> find_obstacles(Trace& trace, Netlink& nft, const Firewalls& others, const Subnet& subnet)
 {
   std::vector<Obstacle> all;
-  const std::vector<Chain> chains = read_chains(nft);
+  const std::vector<Chain>& chains = others.chains;
   std::optional<Uplinks> uplinks;
   for (const Chain& chain : chains) {
     if (!is_foreign_hook(chain, NF_INET_FORWARD)) continue;
@@ -298,14 +295,14 @@ std::vector<Obstacle> find_obstacles(Trace& trace, Netlink& nft, const Subnet& s
     }
     all.push_back(std::move(obstacle));
   }
-  find_legacy(trace, all);
+  find_legacy(trace, others, all);
   return all;
 }
 
-bool cure_obstacles(Trace& trace, Netlink& nft, const Subnet& subnet, Uncured uncured)
+bool cure_obstacles(Trace& trace, Netlink& nft, const Firewalls& others, const Subnet& subnet, Uncured uncured)
 {
   bool inserted = false;
-  for (const Obstacle& obstacle : find_obstacles(trace, nft, subnet)) {
+  for (const Obstacle& obstacle : find_obstacles(trace, nft, others, subnet)) {
     // What only may refuse is for doctor and networks to tell.
     if (obstacle.cured || obstacle.found.word != Judgement::Word::is_refused) continue;
     if (obstacle.cure == Obstacle::Cure::by_hand) {
@@ -336,7 +333,8 @@ bool cure_obstacles(Trace& trace, Netlink& nft, const Subnet& subnet, Uncured un
 
 void withdraw_cures(Trace& trace, Netlink& nft)
 {
-  for (const Chain& chain : read_chains(nft)) {
+  const Firewalls others = read_firewalls(nft);
+  for (const Chain& chain : others.chains) {
     const bool may_have = (chain.family == NFPROTO_IPV4 || chain.family == NFPROTO_IPV6) && chain.table == "filter" &&
                           (chain.name == "FORWARD" || chain.name == "DOCKER-USER");
     if (!may_have) continue;
@@ -344,7 +342,7 @@ void withdraw_cures(Trace& trace, Netlink& nft)
       if (is_ours(rule)) delete_rule(trace, nft, chain, rule.handle);
   }
   for (const LegacyFamily& family : legacy_families) {
-    if (!has_filter_table(family)) continue;
+    if (!has_filter_table(others, family)) continue;
     const std::string rules = ask_legacy(trace, family, "-S");
     for (const char* chain : {"FORWARD", "DOCKER-USER"})
       for (const char* direction : {"-i", "-o"}) {
@@ -375,16 +373,16 @@ void remark_on_input(Netlink& nft, const std::vector<Chain>& chains, const Subne
 
 } // namespace
 
-std::vector<NetworkRemark> obstacle_remarks(Trace& trace, Netlink& nft, const Subnet& subnet)
+std::vector<NetworkRemark> obstacle_remarks(Trace& trace, Netlink& nft, const Firewalls& others, const Subnet& subnet)
 {
   std::vector<NetworkRemark> remarks;
-  for (const Obstacle& obstacle : find_obstacles(trace, nft, subnet))
+  for (const Obstacle& obstacle : find_obstacles(trace, nft, others, subnet))
     remarks.push_back({.kind = NetworkRemark::Kind::obstacle,
                        .cured = obstacle.cured,
                        .place = place_text(obstacle),
                        .sentence = sentence_for(obstacle),
                        .hint = hint_for(obstacle)});
-  remark_on_input(nft, read_chains(nft), subnet, remarks);
+  remark_on_input(nft, others.chains, subnet, remarks);
   return remarks;
 }
 

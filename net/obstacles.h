@@ -8,6 +8,7 @@
 #pragma once
 
 #include "core/network.h"
+#include "net/firewalls.h"
 #include "net/judge.h"
 #include "net/nft.h"
 
@@ -28,14 +29,14 @@ struct Obstacle {
 };
 
 // Reads only (it asks iptables-legacy when the kernel has such tables). Throws Error.
-std::vector<Obstacle> find_obstacles(Trace& trace, Netlink& nft, const Subnet& subnet);
+std::vector<Obstacle> find_obstacles(Trace& trace, Netlink& nft, const Firewalls& others, const Subnet& subnet);
 // Inserts our two rules wherever they are missing and ours to insert, and tells it. True when something was inserted.
 // Others' rules are theirs: with Uncured::told the place is named, and the lines that would do it.
 enum class Uncured : char { silent, told };
-bool cure_obstacles(Trace& trace, Netlink& nft, const Subnet& subnet, Uncured uncured);
+bool cure_obstacles(Trace& trace, Netlink& nft, const Firewalls& others, const Subnet& subnet, Uncured uncured);
 // Takes our rules out of every table that has them. Throws Error.
 void withdraw_cures(Trace& trace, Netlink& nft);
 // In words for doctor; also what filters packets for the host itself.
-std::vector<NetworkRemark> obstacle_remarks(Trace& trace, Netlink& nft, const Subnet& subnet);
+std::vector<NetworkRemark> obstacle_remarks(Trace& trace, Netlink& nft, const Firewalls& others, const Subnet& subnet);
 
 } // namespace conductor::net

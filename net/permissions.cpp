@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -166,21 +167,6 @@ std::vector<Permission> read_permissions(Netlink& nft)
   return all;
 }
 
-std::vector<Permission> read_permissions_for(Netlink& nft, const WantedLink& wanted, const Subnet& subnet)
-{
-  // Whatever a link may do, it is in `routed` by the same transaction.
-  if (!wanted.peers.empty() || find_element(nft, "routed", link_value(link_name(wanted.index))))
-    return read_permissions(nft);
-  std::vector<Permission> found;
-  for (const Permission& each : permissions_of({}, wanted, subnet)) {
-    auto taken = find_element(nft, each.set, each.element.key);
-    if (!taken) continue;
-    write_texts(each.set, *taken);
-    found.push_back({each.set, std::move(*taken)});
-  }
-  return found;
-}
-
 std::vector<Permission> permissions_on(LinkIndex index, const std::vector<Permission>& all, const Subnet& subnet)
 {
   const std::string own = link_name(index);
@@ -224,14 +210,112 @@ void refuse_taken(const Difference& difference, const std::vector<Permission>& a
   }
 }
 
-Needs needs_of(LinkIndex index, const std::vector<Permission>& all, const Subnet& subnet)
+namespace {
+
+constexpr size_t most_lookups = 64; // beyond that reading all is cheaper
+
+Value routed_key(LinkIndex link) { return link_value(link_name(link)); }
+std::string routed_comment(unsigned permissions) { return fmt::format("{} {}", our_mark, permissions); }
+
+// None when the element of `routed` does not say how many.
+std::optional<Standing::Count> read_count(Netlink& nft, LinkIndex link)
 {
-  Needs needs;
-  for (const Permission& each : permissions_on(index, all, subnet)) {
-    needs.forwards = true;
-    needs.localnet = needs.localnet || !is_of_links(each);
+  const auto element = find_element(nft, "routed", routed_key(link));
+  if (!element) return Standing::Count{};
+  unsigned number = 0;
+  const std::string_view prefix = our_mark;
+  if (element->comment.size() > prefix.size() + 1)
+    std::from_chars(element->comment.data() + prefix.size() + 1, element->comment.data() + element->comment.size(),
+                    number);
+  if (element->comment != routed_comment(number) || number == 0) return std::nullopt;
+  return Standing::Count{number, element->comment};
+}
+
+// By the keys of `candidates`; none when that cannot be all.
+std::optional<Standing> look_up(Netlink& nft, const std::vector<Permission>& candidates, LinkIndex index,
+                                const Subnet& subnet)
+{
+  if (candidates.size() > most_lookups) return std::nullopt;
+  Standing standing;
+  for (const LinkIndex link : links_in({candidates, {}}, index)) {
+    const auto count = read_count(nft, link);
+    if (!count) return std::nullopt;
+    standing.counts[link] = *count;
   }
-  return needs;
+  const unsigned expected = standing.counts[index].permissions;
+  for (const Permission& each : candidates) {
+    if (expected == 0 && is_of_links(each)) continue; // such keys are nobody else's
+    auto found = find_element(nft, each.set, each.element.key);
+    if (!found) continue;
+    write_texts(each.set, *found);
+    standing.near.push_back({each.set, std::move(*found)});
+  }
+  standing.own = permissions_on(index, standing.near, subnet);
+  if (standing.own.size() != expected) return std::nullopt;
+  return standing;
+}
+
+} // namespace
+
+namespace {
+
+// What has a key that either has or is to have; none when that is too much, or not to be told from the store.
+std::optional<std::vector<Permission>> candidates_of(const WantedLink& had, const WantedLink& wanted,
+                                                     const Subnet& subnet)
+{
+  if (had.published.size() + wanted.published.size() > most_lookups) return std::nullopt;
+  std::vector<Permission> candidates = permissions_of({}, wanted, subnet);
+  try {
+    for (Permission& each : permissions_of({}, had, subnet)) {
+      const auto is_it = [&](const Permission& other) {
+        return other.set == each.set && other.element.key == each.element.key;
+      };
+      if (std::none_of(candidates.begin(), candidates.end(), is_it)) candidates.push_back(std::move(each));
+    }
+  } catch (const Error&) { // a port that cannot be published (any more)
+    return std::nullopt;
+  }
+  return candidates;
+}
+
+} // namespace
+
+Standing standing_of(Netlink& nft, const WantedLink& had, const WantedLink& wanted, const Subnet& subnet)
+{
+  if (const auto candidates = candidates_of(had, wanted, subnet))
+    if (auto standing = look_up(nft, *candidates, wanted.index, subnet)) return std::move(*standing);
+  std::vector<Permission> all = read_permissions(nft);
+  std::vector<Permission> own = permissions_on(wanted.index, all, subnet);
+  // What is withdrawn may concern links that nobody named.
+  Standing standing = standing_among(all, links_in({permissions_of({}, wanted, subnet), own}, wanted.index), subnet);
+  standing.own = std::move(own);
+  standing.near = std::move(all);
+  return standing;
+}
+
+Standing standing_among(const std::vector<Permission>& all, const std::vector<LinkIndex>& links, const Subnet& subnet)
+{
+  Standing standing;
+  for (const LinkIndex link : links) {
+    Standing::Count& count = standing.counts[link];
+    count.permissions = static_cast<unsigned>(permissions_on(link, all, subnet).size());
+    for (const Permission& each : all)
+      if (each.set == "routed" && each.element.key == routed_key(link)) count.says = each.element.comment;
+  }
+  return standing;
+}
+
+bool has_ports(const std::vector<Permission>& permissions)
+{
+  return std::any_of(permissions.begin(), permissions.end(), [](const Permission& each) { return !is_of_links(each); });
+}
+
+unsigned count_after(const Standing& standing, const Difference& difference, LinkIndex link, const Subnet& subnet)
+{
+  const auto before = standing.counts.find(link);
+  const size_t there = before == standing.counts.end() ? 0 : before->second.permissions;
+  return static_cast<unsigned>(there + permissions_on(link, difference.missing, subnet).size() -
+                               permissions_on(link, difference.extra, subnet).size());
 }
 
 std::vector<LinkIndex> links_in(const Difference& difference, LinkIndex index)
@@ -246,15 +330,17 @@ std::vector<LinkIndex> links_in(const Difference& difference, LinkIndex index)
   return links;
 }
 
-void add_routed(Difference& difference, const std::vector<Permission>& all, const std::vector<LinkIndex>& links,
+void add_routed(Difference& difference, const Standing& standing, const std::vector<LinkIndex>& links,
                 const Subnet& subnet)
 {
-  const std::vector<Permission> later = after(all, difference);
   for (const LinkIndex link : links) {
-    const Permission element{"routed", {.key = link_value(link_name(link)), .comment = std::string{our_mark}}};
-    const bool needed = needs_of(link, later, subnet).forwards, there = holds(all, element);
-    if (needed && !there) difference.missing.push_back(element);
-    if (!needed && there) difference.extra.push_back(element);
+    const unsigned count = count_after(standing, difference, link, subnet);
+    const auto before = standing.counts.find(link);
+    const auto says = before == standing.counts.end() ? std::nullopt : before->second.says;
+    if (says == (count == 0 ? std::nullopt : std::optional{routed_comment(count)})) continue;
+    if (says) difference.extra.push_back({"routed", {.key = routed_key(link)}});
+    if (count != 0)
+      difference.missing.push_back({"routed", {.key = routed_key(link), .comment = routed_comment(count)}});
   }
 }
 

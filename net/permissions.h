@@ -4,6 +4,8 @@
 #include "core/network.h"
 #include "net/nft.h"
 
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,10 +27,6 @@ std::vector<Permission> permissions_of(std::string_view root_id, const WantedLin
 // All elements of all sets that permissions are in. Throws Error; ENOENT when there is no table.
 std::vector<Permission> read_permissions(Netlink& nft);
 
-// Those that matter when the link of `wanted` is given what it wants and loses what it had: all, except that where it
-// had nothing and is to have no peers only its ports need to be looked up, however long the sets are. Throws Error.
-std::vector<Permission> read_permissions_for(Netlink& nft, const WantedLink& wanted, const Subnet& subnet);
-
 // Those that belong to the link `index`: its own, and the halves of pairs with others. Pure.
 std::vector<Permission> permissions_on(LinkIndex index, const std::vector<Permission>& all, const Subnet& subnet);
 
@@ -42,17 +40,31 @@ Difference difference(const std::vector<Permission>& now, const std::vector<Perm
 // Throws Error where something in `missing` is another container's already: a published port.
 void refuse_taken(const Difference& difference, const std::vector<Permission>& all);
 
-// What a link needs of the kernel for the permissions in `all`.
-struct Needs {
-  bool forwards = false; // anything at all
-  bool localnet = false; // a published port
+// How things stand for one link and those it has to do with, before something is changed. Elements are looked up by
+// their keys, however long the sets are: each link's element of `routed` says how many there are of it, so none can be
+// overlooked. Where it does not add up (another version wrote it, somebody else's hand), all are read.
+struct Standing {
+  std::vector<Permission> own;  // of the link itself
+  std::vector<Permission> near; // those, and others that have a key that is wanted
+  struct Count {
+    unsigned permissions = 0;
+    std::optional<std::string> says; // the comment of its element of `routed`, none without one
+  };
+  std::map<LinkIndex, Count> counts; // of the link and its peers
 };
-Needs needs_of(LinkIndex index, const std::vector<Permission>& all, const Subnet& subnet);
+// `had` and `wanted`: what the link may have, by the store, and what it is to have. Throws Error.
+Standing standing_of(Netlink& nft, const WantedLink& had, const WantedLink& wanted, const Subnet& subnet);
+// The same from all permissions, which were read, for several links. Pure.
+Standing standing_among(const std::vector<Permission>& all, const std::vector<LinkIndex>& links, const Subnet& subnet);
+
 // The links whose permissions differ: `index` and the other ends of its pairs.
 std::vector<LinkIndex> links_in(const Difference& difference, LinkIndex index);
-// Brings the set `routed`, which follows from all others, in line for these links. `all`: what was read before.
-void add_routed(Difference& difference, const std::vector<Permission>& all, const std::vector<LinkIndex>& links,
+// How many permissions a link has then.
+unsigned count_after(const Standing& standing, const Difference& difference, LinkIndex link, const Subnet& subnet);
+// Brings the set `routed`, which follows from all others, in line for these links.
+void add_routed(Difference& difference, const Standing& standing, const std::vector<LinkIndex>& links,
                 const Subnet& subnet);
+bool has_ports(const std::vector<Permission>& permissions);
 // `all` as it will be.
 std::vector<Permission> after(const std::vector<Permission>& all, const Difference& difference);
 

@@ -132,16 +132,31 @@ void claim_link(Trace& trace, Netlink& route, const LinkPlan& plan, int namespac
 
 enum class Of : char { those_that_may, those_that_may_not };
 
-// Flags of the links, as their permissions in `all` need them.
-void set_reaches(Trace& trace, Netlink& route, Of which, const std::vector<LinkIndex>& links,
-                 const std::vector<Permission>& all, const Subnet& subnet)
-{
-  for (const LinkIndex link : links) {
-    const Needs needs = needs_of(link, all, subnet);
-    if (needs.forwards == (which == Of::those_that_may))
-      set_reach(trace, route, link, {needs.forwards, needs.localnet});
+// Flags of the links whose permissions begin or end with `difference`; route_localnet is the link's own matter.
+struct Flags {
+  const Standing& standing;
+  const Difference& difference;
+  LinkIndex index;
+  const Subnet& subnet;
+  std::optional<bool> forwards6; // of a link that has just been made
+
+  void set(Trace& trace, Netlink& route, Of which) const
+  {
+    const bool localnet = has_ports(after(standing.own, difference)), had_localnet = has_ports(standing.own);
+    for (const LinkIndex link : links_in(difference, index)) {
+      const auto before = standing.counts.find(link);
+      const bool forwarded = before != standing.counts.end() && before->second.permissions != 0;
+      const bool forwards = count_after(standing, difference, link, subnet) != 0;
+      const bool is_it = link == index;
+      if (forwards != (which == Of::those_that_may)) continue;
+      if (forwards == forwarded && !(is_it && localnet != had_localnet)) continue;
+      set_reach(trace, route, link,
+                {.forwards = forwards,
+                 .localnet = is_it ? std::optional{localnet} : std::nullopt,
+                 .forwards6_now = is_it ? forwards6 : std::nullopt});
+    }
   }
-}
+};
 
 // UDP clients of ports that have just been published, who have heard nothing from the host so far.
 void hear_early_askers(Trace& trace, Sockets& sockets, const Difference& difference)
@@ -161,27 +176,31 @@ void hear_early_askers(Trace& trace, Sockets& sockets, const Difference& differe
   for (const uint16_t port : ports) forget_early_askers(trace, sockets.nft, port, addresses);
 }
 
-// From `all` to what `difference` makes of it. Flags that are needed come before, those that are not go after.
-void grant_and_withdraw(Trace& trace, Sockets& sockets, const std::vector<Permission>& all, Difference difference,
-                        LinkIndex index, const Subnet& subnet, const std::string& what)
+// From how things stand to what `difference` makes of it. Flags that are needed come before, those that are not go
+// after.
+void grant_and_withdraw(Trace& trace, Sockets& sockets, const Standing& standing, const Difference& difference,
+                        LinkIndex index, const Subnet& subnet, const std::string& what,
+                        std::optional<bool> forwards6 = {})
 {
-  const std::vector<LinkIndex> links = links_in(difference, index);
-  add_routed(difference, all, links, subnet);
-  if (difference.empty()) return;
-  const std::vector<Permission> later = after(all, difference);
-  set_reaches(trace, sockets.route, Of::those_that_may, links, later, subnet);
-  apply(trace, sockets.nft, difference, what);
-  set_reaches(trace, sockets.route, Of::those_that_may_not, links, later, subnet);
+  Difference whole = difference;
+  add_routed(whole, standing, links_in(difference, index), subnet);
+  if (whole.empty()) return;
+  const Flags flags{standing, difference, index, subnet, forwards6};
+  flags.set(trace, sockets.route, Of::those_that_may);
+  apply(trace, sockets.nft, whole, what);
+  flags.set(trace, sockets.route, Of::those_that_may_not);
   hear_early_askers(trace, sockets, difference);
 }
 
 // What the host must do for this container, beyond the rules. Peers need nothing: forwarding is a matter of their
 // links.
-void open_ways(Trace& trace, Sockets& sockets, const WantedLink& wanted, const Subnet& subnet)
+void open_ways(Trace& trace, Sockets& sockets, const WantedLink& wanted, SwitchedOn switched, const Subnet& subnet)
 {
-  if (wanted.internet || !wanted.published.empty()) switch_on(trace, sockets.route, sockets.nft, !subnet.ipv6.empty());
-  yield_to_others(trace, sockets.nft);
-  cure_obstacles(trace, sockets.nft, subnet, Uncured::told);
+  const Firewalls others = read_firewalls(sockets.nft);
+  if (wanted.internet || !wanted.published.empty())
+    switched = switch_on(trace, sockets.route, sockets.nft, others, switched, !subnet.ipv6.empty());
+  yield_to_others(trace, sockets.nft, others, switched);
+  cure_obstacles(trace, sockets.nft, others, subnet, Uncured::told);
 }
 
 void forget_all_connections(Trace& trace, Netlink& nft, LinkIndex index, const Subnet& subnet)
@@ -231,8 +250,10 @@ Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, 
                 .name = wanted.name,
                 .host_has_ipv6 = kernel_has_ipv6()};
   plan.subnet = ensure_table(trace, sockets, pool);
-  plan.memory = forwarding_mark(switched_on(sockets.nft));
+  const SwitchedOn switched = switched_on(sockets.nft);
+  plan.memory = forwarding_mark(switched);
   const Subnet& subnet = plan.subnet;
+  const std::optional<bool> forwards6 = subnet.ipv6.empty() ? std::nullopt : new_links_forward_ipv6();
   // A link of that number is somebody else's until it is claimed; and ours goes before the table does.
   undo.push("remove the table inet conductor if nobody else uses it", [&] { tear_down_if_last(trace, sockets, 0); });
 
@@ -245,19 +266,18 @@ Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, 
   });
 
   // An earlier container of this index may have left elements, and this one would inherit them.
-  const std::vector<Permission> all = read_permissions_for(sockets.nft, wanted, subnet);
-  const auto left = permissions_on(wanted.index, all, subnet);
-  const Difference missing = difference(left, permissions_of(root_id, wanted, subnet));
-  refuse_taken(missing, all);
-  if (!left.empty()) forget_all_connections(trace, sockets.nft, wanted.index, subnet);
-  if (is_routed(wanted)) open_ways(trace, sockets, wanted, subnet);
-  grant_and_withdraw(trace, sockets, all, missing, wanted.index, subnet,
-                     "write the permissions of '" + wanted.name + "'");
+  const Standing standing = standing_of(sockets.nft, wanted, wanted, subnet);
+  const Difference missing = difference(standing.own, permissions_of(root_id, wanted, subnet));
+  refuse_taken(missing, standing.near);
+  if (!standing.own.empty()) forget_all_connections(trace, sockets.nft, wanted.index, subnet);
+  if (is_routed(wanted)) open_ways(trace, sockets, wanted, switched, subnet);
+  grant_and_withdraw(trace, sockets, standing, missing, wanted.index, subnet,
+                     "write the permissions of '" + wanted.name + "'", forwards6);
   undo.commit();
   return subnet;
 }
 
-bool change(Trace& trace, std::string_view root_id, const WantedLink& wanted)
+bool change(Trace& trace, std::string_view root_id, const WantedLink& wanted, const WantedLink& had)
 {
   const HostLock lock{trace};
   Sockets sockets;
@@ -267,12 +287,11 @@ bool change(Trace& trace, std::string_view root_id, const WantedLink& wanted)
   if (!mark || !is_ours(*link) || mark->gone || mark->root_id != root_id || mark->container_id != wanted.container_id)
     return false;
   const Subnet subnet = ensure_table(trace, sockets, {});
-  const std::vector<Permission> all = read_permissions_for(sockets.nft, wanted, subnet);
-  const Difference changes =
-      difference(permissions_on(wanted.index, all, subnet), permissions_of(root_id, wanted, subnet));
-  refuse_taken(changes, all);
-  if (is_routed(wanted)) open_ways(trace, sockets, wanted, subnet);
-  grant_and_withdraw(trace, sockets, all, changes, wanted.index, subnet,
+  const Standing standing = standing_of(sockets.nft, had, wanted, subnet);
+  const Difference changes = difference(standing.own, permissions_of(root_id, wanted, subnet));
+  refuse_taken(changes, standing.near);
+  if (is_routed(wanted)) open_ways(trace, sockets, wanted, switched_on(sockets.nft), subnet);
+  grant_and_withdraw(trace, sockets, standing, changes, wanted.index, subnet,
                      "change the permissions of '" + wanted.name + "'");
   forget_withdrawn(trace, sockets.nft, changes, wanted.index, subnet);
   return true;
@@ -284,8 +303,9 @@ static bool may_have_talked(const Permission& permission)
   return permission.element.packets != 0 || permission.set.starts_with("published");
 }
 
-void detach(Trace& trace, std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end)
+void detach(Trace& trace, std::string_view root_id, const WantedLink& had, LinkEnd end)
 {
+  const LinkIndex index = had.index;
   const HostLock lock{trace};
   Sockets sockets;
   const auto link = find_link(sockets.route, link_name(index));
@@ -293,16 +313,16 @@ void detach(Trace& trace, std::string_view root_id, std::string_view container_i
   if (link && !is_ours(*link)) return;
   if (link)
     if (const auto mark = mark_from(link->alias);
-        mark && !(mark->container_id == container_id && (mark->gone || mark->root_id == root_id)))
+        mark && !(mark->container_id == had.container_id && (mark->gone || mark->root_id == root_id)))
       return;
 
   auto subnet = subnet_in_use(sockets.nft);
   bool talked = true;
   if (subnet) {
-    const std::vector<Permission> all = read_permissions(sockets.nft);
-    const std::vector<Permission> own = permissions_on(index, all, *subnet);
-    talked = std::any_of(own.begin(), own.end(), may_have_talked);
-    grant_and_withdraw(trace, sockets, all, difference(own, {}), index, *subnet,
+    const Standing standing =
+        standing_of(sockets.nft, had, {.container_id = had.container_id, .name = had.name, .index = index}, *subnet);
+    talked = std::any_of(standing.own.begin(), standing.own.end(), may_have_talked);
+    grant_and_withdraw(trace, sockets, standing, difference(standing.own, {}), index, *subnet,
                        "take the permissions of " + link_name(index) + " away");
   } else {
     subnet = subnet_of_links(sockets.route);
@@ -311,7 +331,7 @@ void detach(Trace& trace, std::string_view root_id, std::string_view container_i
   // translated, and hurt nobody who gets the address later.
   if (subnet && talked) forget_all_connections(trace, sockets.nft, index, *subnet);
   if (link && end == LinkEnd::now) remove_link(trace, sockets.route, index);
-  if (link && end == LinkEnd::with_its_namespace) mark_gone(trace, sockets.route, index, container_id);
+  if (link && end == LinkEnd::with_its_namespace) mark_gone(trace, sockets.route, index, had.container_id);
   tear_down_if_last(trace, sockets, index);
 }
 
@@ -350,7 +370,7 @@ std::string mend_permissions(Trace& trace, Sockets& sockets, std::string_view ro
     if (const LinkIndex link = link_index(link_in(each.element.key, 0));
         each.set == "routed" && std::find(links.begin(), links.end(), link) == links.end())
       links.push_back(link);
-  add_routed(once, there, links, subnet);
+  add_routed(once, standing_among(there, links, subnet), links, subnet);
   if (once.empty()) return {};
   apply(trace, sockets.nft, once, "mend the permissions of containers");
   return fmt::format("permissions of containers: {} were missing, {} should not have been there", once.missing.size(),
@@ -394,13 +414,15 @@ std::vector<std::string> repair(Trace& trace, std::string_view root_id, const st
 
   bool needs_host = false;
   for (const WantedLink& each : running) needs_host = needs_host || each.internet || !each.published.empty();
+  const Firewalls others = read_firewalls(sockets.nft);
+  SwitchedOn switched = switched_on(sockets.nft);
   if (needs_host && !forwarding_is_on(!subnet.ipv6.empty())) {
-    switch_on(trace, sockets.route, sockets.nft, !subnet.ipv6.empty());
+    switched = switch_on(trace, sockets.route, sockets.nft, others, switched, !subnet.ipv6.empty());
     mended.emplace_back("forwarding was switched off");
   }
-  yield_to_others(trace, sockets.nft);
+  yield_to_others(trace, sockets.nft, others, switched);
   const bool needs_ways = std::any_of(running.begin(), running.end(), is_routed);
-  if (needs_ways && cure_obstacles(trace, sockets.nft, subnet, Uncured::silent))
+  if (needs_ways && cure_obstacles(trace, sockets.nft, others, subnet, Uncured::silent))
     mended.emplace_back("the rules that let containers' links pass another firewall were missing");
 
   if (const std::string done = mend_permissions(trace, sockets, root_id, running, live, subnet); !done.empty())
@@ -411,7 +433,7 @@ std::vector<std::string> repair(Trace& trace, std::string_view root_id, const st
         std::find_if(links.begin(), links.end(), [&](const Link& one) { return one.name == link_name(each.index); });
     const bool now = std::find(forwarding.begin(), forwarding.end(), link->index) != forwarding.end();
     if (now == is_routed(each)) continue;
-    set_reach(trace, sockets.route, each.index, {is_routed(each), !each.published.empty()});
+    set_reach(trace, sockets.route, each.index, {.forwards = is_routed(each), .localnet = !each.published.empty()});
     mended.push_back(fmt::format("forwarding of {} was {}", link->name, now ? "on" : "off"));
   }
   return mended;
@@ -444,7 +466,7 @@ NetworkState state(Trace& trace)
                              .hint = remove_it});
   if (!state.subnet) return state;
   for (NetworkRemark& remark : forwarding_remarks(sockets.nft)) state.remarks.push_back(std::move(remark));
-  for (NetworkRemark& remark : obstacle_remarks(trace, sockets.nft, *state.subnet))
+  for (NetworkRemark& remark : obstacle_remarks(trace, sockets.nft, read_firewalls(sockets.nft), *state.subnet))
     state.remarks.push_back(std::move(remark));
 
   std::vector<int> ours;

@@ -17,8 +17,8 @@ namespace conductor::net {
 // As the functions of Network of the same names (core/network.h).
 Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, int namespace_fd,
               std::string_view pool);
-bool change(Trace& trace, std::string_view root_id, const WantedLink& wanted);
-void detach(Trace& trace, std::string_view root_id, std::string_view container_id, LinkIndex index, LinkEnd end);
+bool change(Trace& trace, std::string_view root_id, const WantedLink& wanted, const WantedLink& had);
+void detach(Trace& trace, std::string_view root_id, const WantedLink& had, LinkEnd end);
 std::vector<std::string> repair(Trace& trace, std::string_view root_id, const std::vector<WantedLink>& all);
 NetworkState state(Trace& trace);
 std::vector<Refusal> refusals();

@@ -113,6 +113,14 @@ std::vector<Links::Peer> Links::peers_of(const std::string& id, const NetworkWis
   return peers;
 }
 
+std::vector<Links::Peer> Links::linked(const std::vector<std::string>& ids) const
+{
+  std::vector<Peer> peers;
+  for (const std::string& id : ids)
+    if (const auto link = find_link(root_, id)) peers.push_back({id, {}, {}, link->index});
+  return peers;
+}
+
 WantedLink Links::wanted(const LinkOwner& owner, const NetworkWish& wish, const std::vector<Peer>& peers) const
 {
   WantedLink link{.container_id = owner.id,
@@ -167,7 +175,8 @@ void Links::tell(const std::vector<std::string>& ids)
     const LinkOwner owner = owner_of(root_, id);
     const std::vector<Peer> peers = peers_of(id, now);
     // Not by the peer's elements alone: whether a link forwards is its own.
-    network_.change(root_.id(), wanted(owner, now, peers));
+    const WantedLink link_now = wanted(owner, now, peers);
+    network_.change(root_.id(), link_now, link_now);
     write_hosts(owner, *link, peers);
   }
 }
@@ -202,7 +211,11 @@ void Links::attach(const LinkOwner& owner, NetworkWish wish, int namespace_fd)
       first = next_link_index(taken);
     }
   }
-  undo.push("take the link away", [&] { network_.detach(root_.id(), owner.id, link.index, LinkEnd::now); });
+  undo.push("take the link away", [&] {
+    NetworkWish made = wish;
+    made.index = link.index;
+    network_.detach(root_.id(), wanted(owner, made, peers), LinkEnd::now);
+  });
   kernel::replace_symlink(trace, fmt::format("{} {} {}", link.index, link.subnet.address(0), link.subnet.ipv6),
                           root_.run(), mark_of(owner.id));
   undo.push("forget the link", [&] { kernel::remove_file(trace, root_.run(), mark_of(owner.id)); });
@@ -214,14 +227,16 @@ void Links::attach(const LinkOwner& owner, NetworkWish wish, int namespace_fd)
   step.done();
 }
 
-bool Links::change(const LinkOwner& owner, const NetworkWish& wish)
+bool Links::change(const LinkOwner& owner, const NetworkWish& wish, const NetworkWish& before)
 {
   const auto link = find_link(root_, owner.id);
   if (!link) return false;
   NetworkWish now = wish;
   now.index = link->index;
+  NetworkWish had = before;
+  had.index = link->index;
   const std::vector<Peer> peers = peers_of(owner.id, now);
-  if (!network_.change(root_.id(), wanted(owner, now, peers))) return false;
+  if (!network_.change(root_.id(), wanted(owner, now, peers), wanted(owner, had, linked(had.peers)))) return false;
   write_names(owner, now, *link, peers);
   return true;
 }
@@ -236,7 +251,12 @@ void Links::detach(const std::string& id, LinkEnd end)
   if (wish && wish->index != 0) indexes.insert(wish->index);
   if (indexes.empty())
     for (const LinkIndex index : link_indexes_of(root_, id)) indexes.insert(index);
-  for (const LinkIndex index : indexes) network_.detach(root_.id(), id, index, end);
+  NetworkWish had = wish.value_or(NetworkWish{});
+  const LinkOwner owner = owner_of(root_, id);
+  for (const LinkIndex index : indexes) {
+    had.index = index;
+    network_.detach(root_.id(), wanted(owner, had, linked(had.peers)), end);
+  }
   kernel::remove_file(trace, root_.run(), mark_of(id));
   if (wish) tell(wish->peers);
 }

@@ -54,9 +54,9 @@ public:
   // Gives the owner of this network namespace its link, and names to its files. Its peers learn of it. Throws Error;
   // then nothing of it is left but the number, which a container keeps.
   void attach(const LinkOwner& owner, NetworkWish wish, int namespace_fd);
-  // Permissions and names of one that has a link, as its wish says. False when there is none: it has ended, or who may
-  // do that in the container (CAP_NET_ADMIN) took it away.
-  bool change(const LinkOwner& owner, const NetworkWish& wish);
+  // Permissions and names of one that has a link, as its wish says, which was `before`. False when there is none: it
+  // has ended, or who may do that in the container (CAP_NET_ADMIN) took it away.
+  bool change(const LinkOwner& owner, const NetworkWish& wish, const NetworkWish& before);
   // Idempotent. The wish stays, and so does the number.
   void detach(const std::string& id, LinkEnd end);
   // Those of these containers that have a link learn who of their peers is there now: permissions and names.
@@ -81,6 +81,8 @@ private:
     LinkIndex index = 0;
   };
   std::vector<Peer> peers_of(const std::string& id, const NetworkWish& wish) const;
+  // Those of these that have a link, by their numbers alone; whether they agreed to be peers does not matter.
+  std::vector<Peer> linked(const std::vector<std::string>& ids) const;
   WantedLink wanted(const LinkOwner& owner, const NetworkWish& wish, const std::vector<Peer>& peers) const;
   void write_hosts(const LinkOwner& owner, const Link& link, const std::vector<Peer>& peers) const;
   void write_names(const LinkOwner& owner, const NetworkWish& wish, const Link& link, const std::vector<Peer>& peers);

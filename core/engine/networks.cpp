@@ -86,13 +86,14 @@ std::optional<Fd> space_of(const Container& container)
 
 // Makes the kernel agree with the wish of a container that runs. Its wish is stored. Whose process has just ended is
 // left to its keeper.
-void carry_out(const Context& context, Links& links, const Container& container, const NetworkWish& wish)
+void carry_out(const Context& context, Links& links, const Container& container, const NetworkWish& wish,
+               const NetworkWish& before)
 {
   const Root& root = context.root;
   const LinkOwner owner = LinkOwner::of(container.spec);
   const bool linked = find_link(root, owner.id).has_value();
   if (wish.needs_link()) {
-    if (linked && links.change(owner, wish)) return;
+    if (linked && links.change(owner, wish, before)) return;
     const auto space = space_of(container);
     if (!space) return;
     if (!linked) make_name_files(root, owner.id);
@@ -109,23 +110,23 @@ void make_so(const Context& context, const std::vector<Member>& members)
   Links links = links_of(context);
   const Lock lock = links.lock();
   Undo undo{context.trace};
-  const auto carry_out_all = [&](NetworkWish Member::*wish) {
+  const auto carry_out_all = [&](NetworkWish Member::*wish, NetworkWish Member::*before) {
     for (const Member& each : members)
       if (is_active(each.container)) {
         // Its number may be another by now.
         NetworkWish now = each.*wish;
         if (const auto stored = find_network_wish(context.root, each.spec().id)) now.index = stored->index;
-        carry_out(context, links, each.container, now);
+        carry_out(context, links, each.container, now, each.*before);
       }
   };
   undo.push("put the network back as it was", [&] {
     for (const Member& each : members) store(context, each.spec(), each.before);
-    carry_out_all(&Member::before);
+    carry_out_all(&Member::before, &Member::after);
     for (const Member& each : members)
       if (!each.before.needs_link()) forget(context, links, each.spec());
   });
   for (const Member& each : members) store(context, each.spec(), each.after);
-  carry_out_all(&Member::after);
+  carry_out_all(&Member::after, &Member::before);
   for (const Member& each : members)
     if (!each.after.needs_link()) forget(context, links, each.spec());
   for (const Member& each : members)

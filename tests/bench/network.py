@@ -8,7 +8,7 @@ medians and their ratio. A rival that is not installed is left out and named. Ne
 
 attach       a container's links, addresses, routes and permissions: the operation alone (conductor-bench-network) and
              the whole verb addnetwork, beside the ten ip and four iptables commands that do as much
-element      one permission granted, beside 0 and 1000 others
+element      one permission granted and withdrawn, beside 0 and 1000 others
 traffic      the counters of 500 links
 throughput   between two containers that are peers, beside two namespaces on a bridge (iperf3)
 run          `run --rm --internet` of /bin/true, beside docker with its bridge; in a loop, where each waits for the kernel to
@@ -111,11 +111,12 @@ class Bench:
             run("ip", "netns", "del", f"c{i}")
 
     def element(self):
-        empty, full = [], []
-        for _ in range(5):
-            empty += self.parts("element", self.runs, 0)
-            full += self.parts("element", self.runs, 1000)
-        row("one element, beside 1000 others | beside none", full, empty)
+        for what, part in (("one element", "element"), ("one element withdrawn", "withdraw")):
+            empty, full = [], []
+            for _ in range(5):
+                empty += self.parts(part, self.runs, 0)
+                full += self.parts(part, self.runs, 1000)
+            row(f"{what}, beside 1000 others | beside none", full, empty)
 
     def traffic(self):
         row("counters of 500 links", self.parts("traffic", 10 * self.runs, 500), goal="<= 0.2 ms")

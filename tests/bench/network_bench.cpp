@@ -3,7 +3,8 @@
 // microseconds each.
 //
 //     conductor-bench-network attach COUNT          COUNT containers, one after the other
-//     conductor-bench-network element COUNT PRESENT internet granted and taken back, beside PRESENT other elements
+//     conductor-bench-network element COUNT PRESENT internet granted, beside PRESENT other elements
+//     conductor-bench-network withdraw COUNT PRESENT ... and taken back
 //     conductor-bench-network traffic COUNT LINKS   the counters of LINKS links
 #include "core/base/error.h"
 #include "core/base/handle.h"
@@ -70,7 +71,9 @@ void attach_many(Network& network, std::vector<Fd>& spaces, unsigned count, bool
   }
 }
 
-void grant_and_take_back(Network& network, std::vector<Fd>& spaces, unsigned count, unsigned present)
+enum class Half : char { grant, withdraw };
+
+void grant_and_take_back(Network& network, std::vector<Fd>& spaces, unsigned count, unsigned present, Half which)
 {
   attach_many(network, spaces, 1, false);
   std::string elements;
@@ -81,10 +84,17 @@ void grant_and_take_back(Network& network, std::vector<Fd>& spaces, unsigned cou
   const WantedLink without = container(0);
   WantedLink with = without;
   with.internet = true;
-  network.change(root_id, without);
+  network.change(root_id, without, with);
   for (unsigned i = 0; i < count; ++i) {
-    measure([&] { network.change(root_id, with); });
-    network.change(root_id, without);
+    const auto grant = [&] { network.change(root_id, with, without); };
+    const auto take_back = [&] { network.change(root_id, without, with); };
+    if (which == Half::grant) {
+      measure(grant);
+      take_back();
+    } else {
+      grant();
+      measure(take_back);
+    }
   }
 }
 
@@ -112,11 +122,13 @@ int main(int argc, char** argv)
     if (what == "attach")
       attach_many(*network, spaces, count + 1, true);
     else if (what == "element")
-      grant_and_take_back(*network, spaces, count, more);
+      grant_and_take_back(*network, spaces, count, more, Half::grant);
+    else if (what == "withdraw")
+      grant_and_take_back(*network, spaces, count, more, Half::withdraw);
     else if (what == "traffic")
       look_at_counters(*network, spaces, count, more);
     else
-      throw Error{"usage: conductor-bench-network attach|element|traffic COUNT [MORE]"};
+      throw Error{"usage: conductor-bench-network attach|element|withdraw|traffic COUNT [MORE]"};
     return 0;
   } catch (const Error& error) {
     fmt::print(stderr, "{}\n", error.sentence());

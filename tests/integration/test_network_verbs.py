@@ -386,6 +386,40 @@ def test_a_container_needs_no_peering_with_itself(box):
     assert network(box, "web") is None
 
 
+def routed():
+    """What each link's element of the set `routed` says it has."""
+    listed = outside.run("nft", "list", "set", "inet", "conductor", "routed")
+    return {link: comment for link, comment in re.findall(r'"(cond\d+)" comment "([^"]*)"', listed)}
+
+
+def test_a_count_that_is_wrong_hides_nothing(box):
+    """By it elements are looked up instead of reading all; somebody wrote another one."""
+    for name in ("web", "db"):
+        serve(box, name)
+    box.ok("addnetwork", "web", "-i", "-e", "80-8080")
+    box.ok("peer", "web", "db")
+    web, db = (network(box, name)["host_interface"] for name in ("web", "db"))
+    before = routed()
+    assert set(before) == {web, db} and before[db] == "conductor 2"
+    for wrong in ("conductor", "conductor 1", "conductor 99", ""):
+        comment = f'comment "{wrong}"' if wrong else ""
+        outside.run("nft", f"delete element inet conductor routed {{ {web} }}; add element inet conductor routed {{ {web} {comment} }}")
+        box.ok("delnetwork", "web", "-i")
+        box.ok("addnetwork", "web", "-i")
+        assert routed() == before, wrong
+        outside.run("nft", f"delete element inet conductor routed {{ {web} }}; add element inet conductor routed {{ {web} {comment} }}")
+        box.ok("unpeer", "web", "db")
+        assert routed().keys() == {web}
+        box.ok("peer", "web", "db")
+        assert routed() == before
+    box.ok("stop", "db", "-t", "0")
+    box.ok("delnetwork", "web", "-e", "80-8080")
+    box.ok("delnetwork", "web", "-i")
+    assert routed() == {}
+    listed = kernel()[1]
+    assert f'"{web}"' not in "".join(re.findall(r"set (?:internet|peers|routed) {.*?\n\t}", listed, re.S)) and "8080" not in listed
+
+
 # ---- names
 
 def test_it_resolves_itself_and_the_host_and_cannot_write_that(box):

@@ -77,8 +77,8 @@ Json run(Network& network, const std::string& verb, const Request& request)
     if (fd < 0) throw Error{"open " + request.ns, errno};
     answer = subnet_json(network.attach(request.root, link, fd, request.pool));
   }
-  if (verb == "change") network.change(request.root, link);
-  if (verb == "detach") network.detach(request.root, link.container_id, link.index, request.end);
+  if (verb == "change") network.change(request.root, link, link);
+  if (verb == "detach") network.detach(request.root, link, request.end);
   if (verb == "repair")
     answer = network.repair(request.root, link.index == 0 ? std::vector<WantedLink>{} : request.links);
   if (verb == "subnet") answer = subnet_json(network.subnet());

@@ -132,11 +132,35 @@ TEST(Permissions, DifferByWhatIsMissingAndExtra)
   EXPECT_EQ(links_in(changes, 7), std::vector<LinkIndex>{7});
 
   // The other end of a pair may forward as long as it has any permission itself.
-  Difference alone = difference(now, {});
-  add_routed(alone, now, links_in(alone, 7), subnet);
-  EXPECT_TRUE(needs_of(9, now, subnet).forwards);
-  EXPECT_FALSE(needs_of(9, after(now, alone), subnet).forwards);
-  EXPECT_TRUE(needs_of(7, after(now, changes), subnet).localnet);
+  const Difference alone = difference(now, {});
+  const Standing standing = standing_among(now, {7, 9}, subnet);
+  EXPECT_EQ(standing.counts.at(9).permissions, 2U);
+  EXPECT_EQ(count_after(standing, alone, 9, subnet), 0U);
+  EXPECT_EQ(count_after(standing, changes, 7, subnet), 4U);
+  EXPECT_TRUE(has_ports(after(now, changes)));
+  EXPECT_FALSE(has_ports(now));
+}
+
+TEST(Permissions, AreCountedInTheSetOfThoseThatForward)
+{
+  const auto pair = permissions_of("r", {.name = "web", .index = 7, .peers = {{9, "db"}}}, subnet);
+  Difference first = difference({}, pair);
+  add_routed(first, {}, {7, 9}, subnet);
+  ASSERT_EQ(first.missing.size(), 4U);
+  EXPECT_EQ(first.missing[2].element.comment, "conductor 2");
+  EXPECT_TRUE(first.extra.empty());
+
+  Difference more = difference(
+      pair, permissions_of("r", {.name = "web", .index = 7, .internet = true, .peers = {{9, "db"}}}, subnet));
+  add_routed(more, standing_among(first.missing, {7, 9}, subnet), {7, 9}, subnet);
+  ASSERT_EQ(more.extra.size(), 1U);
+  EXPECT_EQ(more.extra[0].set, "routed");
+  EXPECT_EQ(more.missing[1].element.comment, "conductor 3");
+
+  Difference none = difference(pair, {});
+  add_routed(none, standing_among(first.missing, {7, 9}, subnet), {7, 9}, subnet);
+  EXPECT_EQ(none.extra.size(), 4U);
+  EXPECT_TRUE(none.missing.empty());
 }
 
 TEST(Permissions, OfOthersAreNotTaken)

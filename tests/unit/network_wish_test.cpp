@@ -163,16 +163,16 @@ struct RecordingNetwork : Network {
     links[wanted.index] = wanted;
     return {.ipv4 = 10U << 24 | 83U << 16, .ipv6 = "fd83::"};
   }
-  bool change(std::string_view, const WantedLink& wanted) override
+  bool change(std::string_view, const WantedLink& wanted, const WantedLink&) override
   {
     ++changed;
     links[wanted.index] = wanted;
     return true;
   }
-  void detach(std::string_view, std::string_view, LinkIndex index, LinkEnd) override
+  void detach(std::string_view, const WantedLink& had, LinkEnd) override
   {
     ++detached;
-    links.erase(index);
+    links.erase(had.index);
   }
   std::vector<std::string> repair(std::string_view, const std::vector<WantedLink>& all) override
   {

@@ -28,8 +28,8 @@ struct NoNetwork : Network {
   NetworkState state() override { return {}; }
   std::optional<PortListener> listener(const PublishedPort&) override { return std::nullopt; }
   Subnet attach(std::string_view, const WantedLink&, int, std::string_view) override { return {}; }
-  bool change(std::string_view, const WantedLink&) override { return true; }
-  void detach(std::string_view, std::string_view, LinkIndex, LinkEnd) override {}
+  bool change(std::string_view, const WantedLink&, const WantedLink&) override { return true; }
+  void detach(std::string_view, const WantedLink&, LinkEnd) override {}
   std::vector<std::string> repair(std::string_view, const std::vector<WantedLink>&) override { return {}; }
 };
 
