@@ -20,7 +20,7 @@ void tell_names(const Context& context, const std::string& id)
   if (!wish) return;
   Links links = links_of(context);
   const Lock lock = links.lock();
-  links.change(LinkOwner::of(spec), *wish);
+  links.change(LinkOwner::of(spec), *wish, *wish);
   links.tell(wish->peers);
 }
 
