@@ -23,7 +23,7 @@ TEXT = {path: (TOP / path).read_text() for path in SOURCES}
 CORE = {"base": 0, "kernel": 1, "store": 2, "container": 3, "snapshot": 4, "engine": 5, "image": 6}
 
 # Plain values, which any room may include, since they include nothing of ours themselves.
-VALUES = {"core/container/spec.h"}
+VALUES = {"core/container/limits.h", "core/container/spec.h"}
 
 # Which of our own top folders may include which, the longest matching folder first; core has CORE on top of it.
 MAY_INCLUDE = {
@@ -88,7 +88,7 @@ def arrows_point_down():
         if not header.startswith(allowed):
             yield f"{path}:{number}: may not include {header} (only {', '.join(allowed)})"
         if header in VALUES or name in VALUES:
-            if name in VALUES:
+            if name in VALUES and header not in VALUES:
                 yield f"{path}:{number}: is a plain value, so it may not include {header}"
             continue
         mine, other = core_room(name), core_room(header)

@@ -38,6 +38,8 @@ struct Entering {
   Trace& trace = entering.trace;
   const Spec& spec = entering.request.container.spec;
   kernel::join_groups(trace, entering.group.tasks());
+  if (spec.oom_score_adj) kernel::set_oom_score_adj(trace, 0, *spec.oom_score_adj);
+  if (!spec.ulimits.empty()) kernel::raise_limits(trace, 0, confinement.limits); // the start has said what was refused
   // Before the first step inside: whoever is in the container must not reach our descriptors (CVE-2016-9962).
   kernel::hide_from_container(trace);
   int namespaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;

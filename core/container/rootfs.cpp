@@ -81,7 +81,10 @@ Error unfit(const Root& root, const Error& error)
 
 RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw, bool is_volatile, bool names)
 {
-  RootfsPlan plan{.rw = rw, .is_volatile = is_volatile, .host_network = spec.network == NetworkMode::host};
+  RootfsPlan plan{.rw = rw,
+                  .is_volatile = is_volatile,
+                  .host_network = spec.network == NetworkMode::host,
+                  .shm_bytes = spec.shm_bytes.value_or(default_shm_bytes)};
   plan.lower = Images::stack(spec.layers);
   if (plan.lower.empty()) {
     if (!kernel::exists(root.dir(), empty_layer)) kernel::make_directory(root.trace(), root.dir(), empty_layer, 0755);
@@ -369,7 +372,8 @@ PseudoMounts make_pseudo_mounts(Trace& trace, const RootfsPlan& plan)
   made.proc = make("proc", {}, harmless, "proc");
   made.pts = make("devpts", {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}},
                   MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, "dev/pts");
-  made.shm = make("tmpfs", {{"mode", "1777"}, {"size", "64m"}, {"source", "shm"}}, harmless, "dev/shm");
+  made.shm = make("tmpfs", {{"mode", "1777"}, {"size", std::to_string(plan.shm_bytes)}, {"source", "shm"}}, harmless,
+                  "dev/shm");
   made.mqueue = make("mqueue", {}, harmless, "dev/mqueue");
   if (!plan.host_network) made.sys = make("sysfs", {}, harmless | MOUNT_ATTR_RDONLY, "sys");
   return made;

@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/base/guard.h"
+#include "core/kernel/group_limits.h"
 
 #include <algorithm>
 #include <array>
@@ -16,7 +17,6 @@ namespace conductor {
 namespace {
 
 constexpr size_t longest_name = 63;
-constexpr uint64_t smallest_memory = 512 * 1024; // less, and not even an empty program starts
 
 bool is_lower_or_digit(char letter) { return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9'); }
 
@@ -85,14 +85,13 @@ void check_restart(std::string_view policy)
                     "no, on-failure[:N], always or unless-stopped");
 }
 
-void check_limits(const Limits& limits)
+void check_process_limits(const Spec& spec)
 {
-  if (limits.memory_bytes && *limits.memory_bytes < smallest_memory)
-    throw usage_error("a memory limit of " + std::to_string(*limits.memory_bytes) + " bytes is too small",
-                      "512K is the least");
-  if (limits.cpus && !(*limits.cpus >= 0.01 && *limits.cpus <= 8192))
-    throw usage_error("the number of CPUs must lie between 0.01 and 8192");
-  if (limits.pids && *limits.pids == 0) throw usage_error("a limit of 0 processes lets nothing start");
+  for (const Ulimit& limit : spec.ulimits)
+    if (limit.soft > limit.hard) throw usage_error("ulimit '" + visible(limit.name) + "': soft is above hard");
+  if (spec.oom_score_adj && (*spec.oom_score_adj < -1000 || *spec.oom_score_adj > 1000))
+    throw usage_error("--oom-score-adj must lie between -1000 and 1000", "1000 is ended first when memory runs out");
+  if (spec.shm_bytes && *spec.shm_bytes < 4096) throw usage_error("--shm-size must be 4K at least");
 }
 
 // A character that would steer a terminal or turn the reading direction, and so could show what is not there.
@@ -172,9 +171,8 @@ void check_spec(const Spec& spec)
   }
   for (const std::string& path : spec.tmpfs) check_mount_point(path, "tmpfs");
   for (const std::string& path : spec.devices) check_inside_path(path, "device");
-  for (const Ulimit& limit : spec.ulimits)
-    if (limit.soft > limit.hard) throw usage_error("ulimit '" + visible(limit.name) + "': soft is above hard");
-  check_limits(spec.limits);
+  check_process_limits(spec);
+  kernel::check_limits(spec.limits);
   check_restart(spec.restart);
   if (spec.stop_seconds < 0) throw usage_error("the grace time of stop cannot be negative");
 }

@@ -1,6 +1,8 @@
 // What is wanted of a container (Spec) and what became of it (Status): values, their JSON, their validation.
 #pragma once
 
+#include "core/container/limits.h"
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -16,12 +18,6 @@ struct Volume {
   std::string source; // absolute path on the host
   std::string target; // absolute path inside
   bool read_only = false;
-};
-
-struct Limits {
-  std::optional<uint64_t> memory_bytes;
-  std::optional<double> cpus; // 0.5 is half a core
-  std::optional<uint64_t> pids;
 };
 
 struct Ulimit {
@@ -44,6 +40,8 @@ struct ProcessSpec {
   bool interactive = false; // stdin is kept open
 };
 
+inline constexpr uint64_t default_shm_bytes = 64 << 20;
+
 struct Spec {
   std::string id; // 32 hex digits
   std::string name;
@@ -63,6 +61,8 @@ struct Spec {
   bool allow_new_privileges = false;
   bool user_namespace = true;
   bool init = false;
+  std::optional<int> oom_score_adj;  // -1000 to 1000; empty: our own
+  std::optional<uint64_t> shm_bytes; // of /dev/shm; empty: default_shm_bytes
   bool auto_remove = false;
   Limits limits;
   NetworkMode network = NetworkMode::none;
@@ -93,6 +93,8 @@ struct Status {
 
 std::string to_json(const Spec& spec);
 std::string to_json(const Status& status);
+// Every limit, also those that are none (null).
+std::string to_json(const Limits& limits);
 // Throw Error naming the field when the text is not one of ours.
 Spec spec_from_json(std::string_view text);
 Status status_from_json(std::string_view text);

@@ -27,11 +27,28 @@ void fields(const Volume*, Visit visit)
 }
 
 template <class Visit>
+void fields(const DeviceRate*, Visit visit)
+{
+  visit("device", &DeviceRate::device);
+  visit("rate", &DeviceRate::rate);
+}
+
+template <class Visit>
 void fields(const Limits*, Visit visit)
 {
   visit("memory_bytes", &Limits::memory_bytes);
   visit("cpus", &Limits::cpus);
   visit("pids", &Limits::pids);
+  visit("memory_swap_bytes", &Limits::memory_swap_bytes);
+  visit("memory_reservation_bytes", &Limits::memory_reservation_bytes);
+  visit("cpu_weight", &Limits::cpu_weight);
+  visit("cpuset", &Limits::cpuset);
+  visit("cpuset_mems", &Limits::cpuset_mems);
+  visit("io_weight", &Limits::io_weight);
+  visit("io_read_bps", &Limits::io_read_bps);
+  visit("io_write_bps", &Limits::io_write_bps);
+  visit("io_read_iops", &Limits::io_read_iops);
+  visit("io_write_iops", &Limits::io_write_iops);
 }
 
 template <class Visit>
@@ -75,6 +92,8 @@ void fields(const Spec*, Visit visit)
   visit("allow_new_privileges", &Spec::allow_new_privileges);
   visit("user_namespace", &Spec::user_namespace);
   visit("init", &Spec::init);
+  visit("oom_score_adj", &Spec::oom_score_adj);
+  visit("shm_bytes", &Spec::shm_bytes);
   visit("auto_remove", &Spec::auto_remove);
   visit("limits", &Spec::limits);
   visit("network", &Spec::network);
@@ -173,7 +192,7 @@ Json written(const Value& value)
   Json json = Json::object();
   fields(&value, [&](const char* key, auto member) {
     Json field = written(value.*member);
-    if (is_empty(field) && is_empty(written(defaults.*member))) return;
+    if (is_empty(field) && field == written(defaults.*member)) return; // an optional 0 is something said
     json[key] = std::move(field);
   });
   return json;
@@ -302,6 +321,16 @@ std::string_view state_name(State state)
 
 std::string to_json(const Spec& spec) { return written(spec).dump(); }
 std::string to_json(const Status& status) { return written(status).dump(); }
+
+std::string to_json(const Limits& limits)
+{
+  Json json = Json::object();
+  fields(&limits, [&](const char* key, auto member) {
+    Json value = written(limits.*member);
+    json[key] = value == no_limit ? Json{} : std::move(value);
+  });
+  return json.dump();
+}
 
 Spec spec_from_json(std::string_view text)
 {

@@ -9,6 +9,7 @@
 #include "core/kernel/cgroup.h"
 #include "core/kernel/devices.h"
 #include "core/kernel/files.h"
+#include "core/kernel/group_limits.h"
 #include "core/kernel/masks.h"
 #include "core/kernel/namespaces.h"
 #include "core/kernel/process.h"
@@ -33,6 +34,14 @@ void allow_devices(Trace& trace, const kernel::Cgroup& group, const Spec& spec)
     kernel::allow_devices_v1(trace, group.v1("devices"), rules);
   else
     kernel::allow_devices_v2(trace, group.v2(), rules);
+}
+
+// What only the host's root may give, before the child has no more to do with it.
+void set_process_limits(Trace& trace, const Spec& spec, pid_t child, const kernel::Confinement& confinement)
+{
+  if (spec.oom_score_adj) kernel::set_oom_score_adj(trace, child, *spec.oom_score_adj);
+  if (spec.ulimits.empty()) return;
+  for (const auto& refused : kernel::raise_limits(trace, child, confinement.limits)) trace.notice(refused);
 }
 
 // Reads the channel until it falls silent, which is execve; what we keep of the container comes by on the way.
@@ -101,11 +110,12 @@ Started start_container(StartRequest request)
     kernel::write_id_maps(trace, started.child.pid(), request.first_id, ids_per_container);
     user_namespace = kernel::open_namespace(started.child.pid(), "user");
   }
+  set_process_limits(trace, spec, started.child.pid(), confinement);
   upper.send(MessageKind::mapped);
   {
     Step step{trace, "complete the control group", "limits and the device rule hold before the first instruction"};
-    group.complete(trace,
-                   {.memory_bytes = spec.limits.memory_bytes, .cpus = spec.limits.cpus, .pids = spec.limits.pids});
+    group.complete(trace, spec.limits);
+    for (const auto& remark : kernel::limit_remarks(spec.limits)) trace.notice(remark);
     allow_devices(trace, group, spec);
     upper.send(MessageKind::groups, {}, group.tasks());
     step.done();

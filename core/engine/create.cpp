@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/undo.h"
 #include "core/container/command.h"
+#include "core/kernel/group_limits.h"
 #include "core/kernel/signals.h"
 #include "core/store/journal.h"
 
@@ -108,6 +109,7 @@ Spec create(Context& context, const CreateRequest& request)
     check_new_wish(context, spec, request);
   }
   plan_confinement(spec); // a bad capability, limit or profile is told now, not at the first start
+  kernel::check_limits_here(spec.limits);
   spec.id = random_hex(32);
   spec.created_ns = realtime_ns();
   Step step{context.trace, fmt::format("create '{}'", spec.name), "its directory: what is wanted, and its own layer"};

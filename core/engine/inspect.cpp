@@ -3,25 +3,22 @@
 
 #include "core/kernel/capabilities.h"
 #include "core/kernel/cgroup.h"
+#include "core/kernel/confine.h"
 #include "core/kernel/files.h"
-#include "core/snapshot/parse.h"
 #include "core/snapshot/statistics.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 
 namespace conductor {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-template <class Value>
-Json or_null(const std::optional<Value>& value)
-{
-  return value ? Json(*value) : Json(nullptr);
-}
 
 // uid_map and gid_map of /proc/PID: a line a range, three numbers (user_namespaces(7)).
 Json id_ranges(const std::string& text)
@@ -32,30 +29,6 @@ Json id_ranges(const std::string& text)
   for (const char* at = text.c_str(); std::sscanf(at, "%u %u %u%n", &inside, &host, &count, &length) == 3; at += length)
     ranges.push_back({{"inside", inside}, {"host", host}, {"count", count}});
   return ranges;
-}
-
-// The files of a container's group, in v1's hierarchy of a controller where there is one, else in v2's.
-struct GroupFiles {
-  std::string path;
-  std::string text(const char* controller, const char* v1_file, const char* v2_file) const
-  {
-    const auto& host = kernel::cgroup_host();
-    const std::string v1 = host.v1(controller);
-    const std::string file = v1.empty() ? host.v2 + "/" + path + "/" + v2_file : v1 + "/" + path + "/" + v1_file;
-    return kernel::find_content(AT_FDCWD, file).value_or("");
-  }
-};
-
-// In cores. v2 has quota and period in one file ("max 100000" for no limit), v1 in two (-1 for none).
-std::optional<double> cpu_limit(const GroupFiles& group)
-{
-  const std::string first = group.text("cpu", "cpu.cfs_quota_us", "cpu.max");
-  const auto quota = number_at(first);
-  const auto period =
-      number_at(first.find(' ') != std::string::npos ? first.substr(first.find(' '))
-                                                     : group.text("cpu", "cpu.cfs_period_us", "cpu.max"));
-  if (!quota || period.value_or(0) == 0) return std::nullopt;
-  return static_cast<double>(*quota) / static_cast<double>(*period);
 }
 
 // What the kernel has in force now, read from where it keeps it.
@@ -78,11 +51,31 @@ Json in_force(const Root& root, const Container& container)
   json["seccomp"] = field("Seccomp") == "2" ? "filter" : "off";
   json["uid_map"] = id_ranges(kernel::find_content(AT_FDCWD, proc + "/uid_map").value_or(""));
   json["gid_map"] = id_ranges(kernel::find_content(AT_FDCWD, proc + "/gid_map").value_or(""));
-  const GroupFiles group{kernel::cgroup_path(root.id(), container.spec.id)};
-  json["cgroup"] = group.path;
-  json["memory_limit"] = or_null(limit_at(group.text("memory", "memory.limit_in_bytes", "memory.max")));
-  json["pids_limit"] = or_null(limit_at(group.text("pids", "pids.max", "pids.max")));
-  json["cpu_limit"] = or_null(cpu_limit(group));
+  json["cgroup"] = kernel::cgroup_path(root.id(), container.spec.id);
+  return json;
+}
+
+Json or_unlimited(uint64_t value) { return value == RLIM_INFINITY ? Json(nullptr) : Json(value); }
+
+// As the kernel keeps them while it runs; as they are wanted for its next start otherwise.
+Json limits_of(const Root& root, const Container& container)
+{
+  const bool runs = container.status.pid != 0;
+  const Limits limits = runs ? kernel::Cgroup::effective(root.id(), container.spec.id) : container.spec.limits;
+  Json json = Json::parse(to_json(limits), nullptr, false);
+  json["shm_bytes"] = container.spec.shm_bytes.value_or(default_shm_bytes);
+  json["oom_score_adj"] = container.spec.oom_score_adj ? Json(*container.spec.oom_score_adj) : Json(nullptr);
+  Json ulimits = Json::object();
+  if (runs) {
+    const std::string adjustment = fmt::format("/proc/{}/oom_score_adj", container.status.pid);
+    if (const auto text = kernel::find_content(AT_FDCWD, adjustment)) json["oom_score_adj"] = std::atoi(text->c_str());
+    for (const auto& [name, limit] : kernel::limits_of(container.status.pid))
+      ulimits[name] = {{"soft", or_unlimited(limit.soft)}, {"hard", or_unlimited(limit.hard)}};
+  } else {
+    for (const Ulimit& limit : container.spec.ulimits)
+      ulimits[limit.name] = {{"soft", or_unlimited(limit.soft)}, {"hard", or_unlimited(limit.hard)}};
+  }
+  json["ulimits"] = std::move(ulimits);
   return json;
 }
 
@@ -96,6 +89,7 @@ std::string inspect(Context& context, const std::string& id)
 std::string inspect_document(const Root& root, const Container& container)
 {
   Json json = Json::parse(summary_json(root, container), nullptr, false);
+  json["limits"] = limits_of(root, container);
   json["image_id"] = container.spec.image_id;
   json["layers"] = container.spec.layers;
   json["why"] = container.status.why;

@@ -135,16 +135,16 @@ std::string told(const Status& status)
   return text;
 }
 
-// Only the keeper hears how PID 1 ended, and only at a `run` in the foreground somebody hears this.
-void tell_out_of_memory(const Context& context, const Container& container, const Status& status)
+// The same of one in which somebody was ended for lack of memory: "exit 0: out of memory ('dd' killed)". To be made
+// while its group is there.
+std::string told_of_memory(const Context& context, const Container& container, const Status& status)
 {
   std::string names;
   for (const auto& name : kernel::oom_victims(context.root.id(), container.spec.id))
     names += (names.empty() ? "'" : ", '") + visible(name) + "'";
   std::string text = told(status);
   if (status.why.empty()) text += ": out of memory";
-  if (!names.empty()) text += fmt::format(" ({} killed)", names);
-  context.trace.notice(fmt::format("'{}': {}", container.spec.name, text));
+  return names.empty() ? text : fmt::format("{} ({} killed)", text, names);
 }
 
 // How it ended, by its keeper, who saw it.
@@ -201,12 +201,17 @@ Status finish(const Context& context, const std::string& id, const std::optional
   status.keeper_start = 0;
   status.first_id = 0;
   if (was_active || exit) containers.record_end(id, status); // first of all, for we may be killed at any moment
-  if (exit && status.oom_killed) tell_out_of_memory(context, *container, status);
+  std::string outcome = told(status);
+  if (exit && status.oom_killed) {
+    outcome = told_of_memory(context, *container, status);
+    // Only at a `run` in the foreground somebody hears this.
+    trace.notice(fmt::format("'{}': {}", container->spec.name, outcome));
+  }
   tear_down(root, id, first_id);
   if (container->spec.networked) links_of(context).leave(id);
   if (is_news)
     note(context,
-         {.time_ns = realtime_ns(), .id = id, .name = container->spec.name, .verb = "exit", .outcome = told(status)});
+         {.time_ns = realtime_ns(), .id = id, .name = container->spec.name, .verb = "exit", .outcome = outcome});
   if (container->spec.auto_remove) {
     kernel::remove_tree(trace, root.run(), "c/" + id);
     containers.remove(id, container->spec.name);

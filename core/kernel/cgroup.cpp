@@ -25,10 +25,10 @@ namespace {
 // The v1 controllers that every container joins: limits that may be set later, statistics, the device rule.
 constexpr std::array<std::string_view, 3> always{"memory", "pids", "devices"};
 // All that we may have to clean up.
-constexpr std::array<std::string_view, 4> known{"memory", "pids", "devices", "cpu"};
+constexpr std::array<std::string_view, 6> known{"memory", "pids", "devices", "cpu", "cpuset", "blkio"};
 // What stops and continues processes where there is no v2 to do it.
 constexpr std::string_view freezer = "freezer";
-// What v2 needs switched on for the groups below.
+// What v2 needs switched on for the groups below; others when a limit asks for them.
 constexpr std::array<std::string_view, 4> v2_controllers{"memory", "pids", "cpu", "io"};
 
 bool has_magic(const std::string& path, long magic)
@@ -55,20 +55,28 @@ CgroupHost look()
   return host;
 }
 
+std::array<std::string, 2> parents_of(const std::string& hierarchy, const std::string& path)
+{
+  return {hierarchy + "/" + path.substr(0, path.find('/')), hierarchy + "/" + path.substr(0, path.rfind('/'))};
+}
+
+// On v2 a group has the controllers that its parents give to their children.
+void switch_on(Trace& trace, const std::string& hierarchy, const std::string& path, const std::string& controllers)
+{
+  const auto [top, parent] = parents_of(hierarchy, path);
+  for (const auto& directory : {hierarchy, top, parent})
+    write_value(trace, AT_FDCWD, directory + "/cgroup.subtree_control", controllers);
+}
+
 // The groups above a container's; on pure v2 their children must be given the controllers.
 void make_parents(Trace& trace, const std::string& hierarchy, const std::string& path, bool switch_controllers)
 {
-  const std::string top = hierarchy + "/" + path.substr(0, path.find('/'));
-  const std::string parent = hierarchy + "/" + path.substr(0, path.rfind('/'));
-  for (const auto& directory : {top, parent}) make_directory(trace, AT_FDCWD, directory, 0755);
+  for (const auto& directory : parents_of(hierarchy, path)) make_directory(trace, AT_FDCWD, directory, 0755);
   if (!switch_controllers) return;
   std::string value;
-  const std::string available = read_file(AT_FDCWD, hierarchy + "/cgroup.controllers");
   for (const auto controller : v2_controllers)
-    if ((" " + available).find(" " + std::string{controller}) != std::string::npos)
-      value += fmt::format("{}+{}", value.empty() ? "" : " ", controller);
-  for (const auto& directory : {hierarchy, top, parent})
-    write_value(trace, AT_FDCWD, directory + "/cgroup.subtree_control", value);
+    if (cgroup_host().v2_offers(controller)) value += fmt::format("{}+{}", value.empty() ? "" : " ", controller);
+  switch_on(trace, hierarchy, path, value);
 }
 
 // Usually the parents are there; somebody who removes the last container takes them away at any moment.
@@ -89,9 +97,57 @@ void make_group(Trace& trace, const std::string& hierarchy, const std::string& p
   }
 }
 
-std::string missing_controller(std::string_view controller, std::string_view option)
+// A list in a control group's file that is empty is one line without anything.
+size_t number_of_bytes(const std::string& path) { return read_file(AT_FDCWD, path).size(); }
+
+// In v1 a group begins without CPUs and memory nodes, and nothing may run in it until it has some.
+void inherit_cpuset(Trace& trace, const std::string& hierarchy, const std::string& path)
 {
-  return fmt::format("this host has no {} controller, so {} cannot be kept", controller, option);
+  const auto [top, parent] = parents_of(hierarchy, path);
+  std::string above = hierarchy;
+  for (const auto& directory : {top, parent, hierarchy + "/" + path}) {
+    for (const char* file : {"/cpuset.cpus", "/cpuset.mems"})
+      if (number_of_bytes(directory + file) <= 1)
+        write_value(trace, AT_FDCWD, directory + file, read_file(AT_FDCWD, above + file));
+    above = directory;
+  }
+}
+
+// None when the group is gone.
+std::vector<pid_t> pids_in(const std::string& file)
+{
+  const auto text = find_content(AT_FDCWD, file);
+  std::vector<pid_t> pids;
+  if (!text) return pids;
+  const char* at = text->data();
+  const char* end = at + text->size();
+  while (at < end) {
+    pid_t pid = 0;
+    const auto [next, error] = std::from_chars(at, end, pid);
+    if (error != std::errc{}) break;
+    if (pid > 0) pids.push_back(pid);
+    at = next + 1;
+  }
+  return pids;
+}
+
+// v1 refuses a limit below what is used and cannot be given back (EBUSY); v2 would end processes until it fits
+// (cgroup-v2.rst, memory.max). So what can be given back is asked for first, and what stays is refused alike.
+void give_room(Trace& trace, Hierarchy hierarchy, int group, const std::string& file, const std::string& value)
+{
+  if (hierarchy == Hierarchy::v1 || file != "memory.max") return;
+  uint64_t limit = 0;
+  if (std::from_chars(value.data(), value.data() + value.size(), limit).ec != std::errc{}) return; // "max"
+  const auto used = [&] { return std::stoull(read_file(group, "memory.current")); };
+  uint64_t present = used();
+  if (present <= limit) return;
+  try {
+    write_value(trace, group, "memory.reclaim", std::to_string(present - limit));
+  } catch (const Error& error) {
+    if (error.number() != EAGAIN && error.number() != ENOENT) throw; // less was given back; Linux before 5.19
+  }
+  present = used();
+  if (present > limit) throw Error{fmt::format("{} bytes are in use and cannot be given back", present), EBUSY};
 }
 
 } // namespace
@@ -101,6 +157,16 @@ std::string CgroupHost::v1(std::string_view controller) const
   for (const auto& [name, path] : v1_controllers)
     if (name == controller) return path;
   return {};
+}
+
+bool CgroupHost::v2_offers(std::string_view controller) const
+{
+  if (v2.empty()) return false;
+  const std::string offered = " " + find_content(AT_FDCWD, v2 + "/cgroup.controllers").value_or("");
+  const size_t at = offered.find(" " + std::string{controller});
+  if (at == std::string::npos) return false;
+  const size_t end = at + 1 + controller.size();
+  return end == offered.size() || offered[end] == ' ' || offered[end] == '\n';
 }
 
 const CgroupHost& cgroup_host()
@@ -114,7 +180,7 @@ std::string cgroup_path(std::string_view root_id, std::string_view leaf)
   return fmt::format("conductor/{}/{}", root_id, leaf);
 }
 
-Cgroup Cgroup::make(Trace& trace, std::string_view root_id, std::string_view leaf, const CgroupLimits& limits)
+Cgroup Cgroup::make(Trace& trace, std::string_view root_id, std::string_view leaf, const Limits& limits)
 {
   Cgroup group = make_birthplace(trace, root_id, leaf);
   group.complete(trace, limits);
@@ -136,51 +202,150 @@ Cgroup Cgroup::make_birthplace(Trace& trace, std::string_view root_id, std::stri
   return group;
 }
 
-void Cgroup::complete(Trace& trace, const CgroupLimits& limits)
+void Cgroup::add_v1(Trace& trace, std::string_view controller, const std::string& hierarchy)
+{
+  make_group(trace, hierarchy, path_, false);
+  if (controller == "cpuset") inherit_cpuset(trace, hierarchy, path_);
+  v1_.push_back({std::string{controller}, open_directory(AT_FDCWD, hierarchy + "/" + path_), Fd{}});
+}
+
+void Cgroup::complete(Trace& trace, const Limits& limits)
+{
+  for (const auto& [controller, hierarchy] : cgroup_host().v1_controllers) {
+    const auto keeps_one = [&](const LimitRow& row) { return row.v1.controller == controller && row.asks(limits); };
+    if (std::ranges::find(always, controller) != always.end() || controller == freezer ||
+        std::ranges::any_of(limit_rows(), keeps_one))
+      add_v1(trace, controller, hierarchy);
+  }
+  open_tasks();
+  write_limits(trace, nullptr, {}, limits);
+}
+
+// A v1 group where there is one for the controller, else v2's.
+Cgroup::Kept Cgroup::find_place(const LimitRow& row) const
+{
+  const int group = v1(row.v1.controller);
+  Kept kept{&row, group >= 0 ? Hierarchy::v1 : Hierarchy::v2, group >= 0 ? group : v2(), {}};
+  for (const auto file : row.place(kept.hierarchy).files)
+    if (kept.file.empty() && !file.empty() && kept.directory >= 0 && exists(kept.directory, std::string{file}))
+      kept.file = file;
+  return kept;
+}
+
+Cgroup::Kept Cgroup::make_place(Trace& trace, const LimitRow& row) const
+{
+  const Kept kept = find_place(row);
+  const CgroupHost& host = cgroup_host();
+  if (!kept.file.empty() || kept.hierarchy == Hierarchy::v1 || !host.v2_offers(row.v2.controller)) return kept;
+  switch_on(trace, host.v2, path_, fmt::format("+{}", row.v2.controller));
+  return find_place(row);
+}
+
+void Cgroup::write_limits(Trace& trace, Undo* undo, const Limits& before, const Limits& wanted)
+{
+  struct Write {
+    Kept kept;
+    LimitChange change;
+  };
+  std::vector<Write> writes;
+  for (const LimitRow& row : limit_rows()) {
+    if (!row.follows(before) && !row.follows(wanted)) continue;
+    const Kept kept = make_place(trace, row);
+    if (kept.file.empty()) {
+      const bool has_controller = kept.hierarchy == Hierarchy::v1 || cgroup_host().v2_offers(row.v2.controller);
+      if (row.asks(wanted)) throw cannot_keep(row, has_controller);
+      continue;
+    }
+    for (LimitChange& change : limit_changes(row, kept.hierarchy, kept.file, before, wanted))
+      writes.insert(goes_first(row, kept.hierarchy, before, wanted) ? writes.begin() : writes.end(),
+                    {kept, std::move(change)});
+  }
+  for (Write& write : writes) {
+    const std::string file{write.kept.file};
+    // What the parent has is no limit (cpuset of v1).
+    const auto or_parents = [&](const std::string& value) {
+      return value.empty() ? read_file(write.kept.directory, "../" + file) : value;
+    };
+    try {
+      give_room(trace, write.kept.hierarchy, write.kept.directory, file, write.change.value);
+      write_value(trace, write.kept.directory, file, or_parents(write.change.value));
+    } catch (const Error& error) {
+      throw error.within(fmt::format("set --{}", write.kept.row->option));
+    }
+    if (undo != nullptr)
+      undo->push(fmt::format("set --{} back", write.kept.row->option),
+                 [&trace, directory = write.kept.directory, file, back = or_parents(write.change.back)] {
+                   write_value(trace, directory, file, back);
+                 });
+  }
+}
+
+void Cgroup::change(Trace& trace, Undo& undo, const Limits& before, const Limits& wanted)
+{
+  std::vector<std::string> added;
+  for (const auto& [controller, hierarchy] : cgroup_host().v1_controllers) {
+    const auto keeps_one = [&](const LimitRow& row) { return row.v1.controller == controller && row.asks(wanted); };
+    if (v1(controller) >= 0 || !std::ranges::any_of(limit_rows(), keeps_one)) continue;
+    add_v1(trace, controller, hierarchy);
+    added.push_back(controller);
+  }
+  open_tasks();
+  write_limits(trace, &undo, before, wanted);
+  for (const auto& controller : added) move_members_to(trace, controller);
+}
+
+// Whoever is born meanwhile is born beside its parent, so the list is read again until all are in.
+void Cgroup::move_members_to(Trace& trace, std::string_view controller) const
+{
+  const std::string procs = cgroup_host().v1(controller) + "/" + path_ + "/cgroup.procs";
+  const std::string all = path_of(v2() >= 0 ? v2() : v1("pids")) + "/cgroup.procs";
+  for (;;) {
+    const auto inside = pids_in(procs);
+    bool moved = false;
+    for (const pid_t pid : pids_in(all)) {
+      if (std::ranges::find(inside, pid) != inside.end()) continue;
+      try {
+        write_value(trace, AT_FDCWD, procs, std::to_string(pid));
+        moved = true;
+      } catch (const Error& error) {
+        if (error.number() != ESRCH) throw; // it has just ended
+      }
+    }
+    if (!moved) return;
+  }
+}
+
+Limits Cgroup::effective(std::string_view root_id, std::string_view leaf)
+{
+  const Cgroup group = find(root_id, leaf);
+  Limits limits;
+  for (const LimitRow& row : limit_rows()) {
+    const Kept kept = group.find_place(row);
+    if (kept.file.empty()) continue;
+    const auto text = find_content(kept.directory, std::string{kept.file});
+    read_limit(row, kept.hierarchy, kept.file, text.value_or(""), limits);
+  }
+  return limits;
+}
+
+Cgroup Cgroup::find(std::string_view root_id, std::string_view leaf)
 {
   const CgroupHost& host = cgroup_host();
-  for (const auto& [controller, hierarchy] : host.v1_controllers) {
-    const bool wanted = std::find(always.begin(), always.end(), controller) != always.end() || controller == freezer ||
-                        (controller == "cpu" && limits.cpus.has_value());
-    if (!wanted) continue;
-    make_group(trace, hierarchy, path_, false);
-    Fd directory = open_directory(AT_FDCWD, hierarchy + "/" + path_);
-    v1_.push_back({controller, std::move(directory), Fd{}});
-  }
-  const auto set = [&](const char* controller, const char* option, const char* v1_file, const char* v2_file,
-                       const std::string& v1_value, const std::string& v2_value) {
-    if (const int directory = v1(controller); directory >= 0)
-      write_value(trace, directory, v1_file, v1_value);
-    else if (host.v2_has_controllers && exists(v2(), v2_file))
-      write_value(trace, v2(), v2_file, v2_value);
-    else
-      throw Error{missing_controller(controller, option), ENOENT};
-  };
-  open_tasks();
-  if (limits.memory_bytes) {
-    const std::string bytes = std::to_string(*limits.memory_bytes);
-    set("memory", "--memory", "memory.limit_in_bytes", "memory.max", bytes, bytes);
-  }
-  if (limits.pids) {
-    const std::string count = std::to_string(*limits.pids);
-    set("pids", "--pids", "pids.max", "pids.max", count, count);
-  }
-  if (limits.cpus) {
-    // The kernel refuses a quota below 1 ms; the period is the one everybody uses.
-    const long quota = std::max(1000L, static_cast<long>(*limits.cpus * 100'000 + 0.5));
-    set("cpu", "--cpus", "cpu.cfs_quota_us", "cpu.max", std::to_string(quota), fmt::format("{} 100000", quota));
-  }
+  Cgroup group;
+  group.path_ = cgroup_path(root_id, leaf);
+  if (!host.v2.empty())
+    if (auto directory = find_directory(AT_FDCWD, host.v2 + "/" + group.path_)) group.v2_ = std::move(*directory);
+  for (const auto& [controller, hierarchy] : host.v1_controllers)
+    if (auto directory = find_directory(AT_FDCWD, hierarchy + "/" + group.path_))
+      group.v1_.push_back({controller, std::move(*directory), Fd{}});
+  return group;
 }
 
 Cgroup Cgroup::open(std::string_view root_id, std::string_view leaf)
 {
-  const CgroupHost& host = cgroup_host();
-  Cgroup group;
-  const std::string& path = group.path_ = cgroup_path(root_id, leaf);
-  if (!host.v2.empty()) group.v2_ = open_directory(AT_FDCWD, host.v2 + "/" + path);
-  for (const auto& [controller, hierarchy] : host.v1_controllers)
-    if (auto directory = find_directory(AT_FDCWD, hierarchy + "/" + path))
-      group.v1_.push_back({controller, std::move(*directory), Fd{}});
+  Cgroup group = find(root_id, leaf);
+  if (const CgroupHost& host = cgroup_host(); !host.v2.empty() && !group.v2_)
+    throw Error{fmt::format("open the group {}/{}", host.v2, group.path_), ENOENT};
   group.open_tasks();
   return group;
 }
@@ -195,6 +360,7 @@ int Cgroup::v1(std::string_view controller) const
 void Cgroup::open_tasks()
 {
   for (auto& each : v1_) {
+    if (each.tasks) continue;
     each.tasks = Fd{::openat(each.directory.get(), "tasks", O_WRONLY | O_NOFOLLOW | O_CLOEXEC)};
     if (!each.tasks) throw Error{fmt::format("open the tasks of {}", path_of(each.directory.get())), errno};
   }
@@ -307,19 +473,7 @@ std::vector<pid_t> cgroup_members(std::string_view root_id, std::string_view lea
 {
   const CgroupHost& host = cgroup_host();
   const std::string hierarchy = !host.v2.empty() ? host.v2 : host.v1("pids");
-  const auto text = find_content(AT_FDCWD, hierarchy + "/" + cgroup_path(root_id, leaf) + "/cgroup.procs");
-  std::vector<pid_t> pids;
-  if (!text) return pids;
-  const char* at = text->data();
-  const char* end = at + text->size();
-  while (at < end) {
-    pid_t pid = 0;
-    const auto [next, error] = std::from_chars(at, end, pid);
-    if (error != std::errc{}) break;
-    if (pid > 0) pids.push_back(pid);
-    at = next + 1;
-  }
-  return pids;
+  return pids_in(hierarchy + "/" + cgroup_path(root_id, leaf) + "/cgroup.procs");
 }
 
 namespace {

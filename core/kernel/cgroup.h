@@ -7,6 +7,8 @@
 
 #include "core/base/handle.h"
 #include "core/base/trace.h"
+#include "core/base/undo.h"
+#include "core/kernel/group_limits.h"
 
 #include <cstdint>
 #include <optional>
@@ -24,6 +26,8 @@ struct CgroupHost {
   // v1 mount point of a controller ("memory" -> "/sys/fs/cgroup/memory"), empty where v1 has none.
   std::string v1(std::string_view controller) const;
   std::vector<std::pair<std::string, std::string>> v1_controllers;
+  // Whether v2 has this controller, switched on for our groups or not.
+  bool v2_offers(std::string_view controller) const;
 };
 const CgroupHost& cgroup_host();
 
@@ -33,22 +37,22 @@ std::string cgroup_path(std::string_view root_id, std::string_view leaf);
 // The leaf in which the keepers of a root live.
 inline constexpr std::string_view keepers_leaf = "keepers";
 
-struct CgroupLimits {
-  std::optional<uint64_t> memory_bytes;
-  std::optional<double> cpus;
-  std::optional<uint64_t> pids;
-};
-
 // A group that is there, open for joining.
 class Cgroup {
 public:
   // Makes the group in every hierarchy that is needed (gone already is no error, there already neither).
   // Throws Error when the host lacks a controller that a limit asks for.
-  static Cgroup make(Trace& trace, std::string_view root_id, std::string_view leaf, const CgroupLimits& limits);
+  static Cgroup make(Trace& trace, std::string_view root_id, std::string_view leaf, const Limits& limits);
   // The same in two halves, for a start that makes the v1 groups while the child is born: first the v2 group alone,
   // where the host has v2; complete() does the rest.
   static Cgroup make_birthplace(Trace& trace, std::string_view root_id, std::string_view leaf);
-  void complete(Trace& trace, const CgroupLimits& limits);
+  void complete(Trace& trace, const Limits& limits);
+  // Leads a group that runs from one set of limits to another; each write's undo follows it. A limit that needs a v1
+  // group of its own makes it and moves all members there. Throws Error when the kernel refuses, as it does a memory
+  // limit below what cannot be given back.
+  void change(Trace& trace, Undo& undo, const Limits& before, const Limits& wanted);
+  // What the kernel keeps, whoever wrote it; nothing where there is no such group.
+  static Limits effective(std::string_view root_id, std::string_view leaf);
   // The group of something that runs. Throws Error when it is not there.
   static Cgroup open(std::string_view root_id, std::string_view leaf);
 
@@ -60,6 +64,18 @@ public:
   std::vector<int> tasks() const;
 
 private:
+  struct Kept {
+    const LimitRow* row;
+    Hierarchy hierarchy;
+    int directory;
+    std::string_view file; // empty: the kernel has none
+  };
+  static Cgroup find(std::string_view root_id, std::string_view leaf);
+  void add_v1(Trace& trace, std::string_view controller, const std::string& hierarchy);
+  Kept find_place(const LimitRow& row) const;
+  Kept make_place(Trace& trace, const LimitRow& row) const;
+  void write_limits(Trace& trace, Undo* undo, const Limits& before, const Limits& wanted);
+  void move_members_to(Trace& trace, std::string_view controller) const;
   void open_tasks();
   struct Joined {
     std::string controller;

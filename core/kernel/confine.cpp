@@ -8,6 +8,7 @@
 #include "core/base/nearest.h"
 #include "core/kernel/abi.h"
 #include "core/kernel/call.h"
+#include "core/kernel/files.h"
 #include "core/kernel/inroot.h"
 
 #include <algorithm>
@@ -15,6 +16,8 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 
 #include <fmt/format.h>
 #include <grp.h>
@@ -273,6 +276,69 @@ std::vector<ResourceLimit> merge_limits(const std::vector<ResourceLimit>& more)
     else
       limits.push_back(limit);
   }
+  return limits;
+}
+
+std::vector<std::string> raise_limits(Trace& trace, pid_t pid, const std::vector<ResourceLimit>& limits)
+{
+  std::vector<std::string> refused;
+  for (const ResourceLimit& wanted : limits) {
+    const auto resource = static_cast<__rlimit_resource>(wanted.resource);
+    rlimit present{};
+    if (::prlimit(pid, resource, nullptr, &present) < 0 || wanted.hard <= present.rlim_max) continue;
+    const LimitName& row = limit_row(wanted.resource);
+    const rlimit raised{.rlim_cur = present.rlim_cur, .rlim_max = wanted.hard};
+    const CallResult result = perform(
+        trace, "prlimit64",
+        [&] {
+          const std::string text = fmt::format("{}:{}", limit_text(raised.rlim_cur), limit_text(raised.rlim_max));
+          return CallText{
+              fmt::format("prlimit64({}, {}, {})", pid, row.name, text),
+              fmt::format("prlimit --pid {} --{}={}", pid == 0 ? "$$" : std::to_string(pid), row.name, text)};
+        },
+        [&] { return ::prlimit(pid, resource, &raised, nullptr); });
+    if (result.error == EPERM)
+      refused.push_back(fmt::format("--ulimit {}={}: this host lets nobody have more than {}, and so much it is",
+                                    row.name, limit_text(wanted.hard), limit_text(present.rlim_max)));
+    else if (result.failed())
+      throw Error{fmt::format("raise the limit {}", row.name), result.error};
+  }
+  return refused;
+}
+
+void set_oom_score_adj(Trace& trace, pid_t pid, int value)
+{
+  const std::string file = fmt::format("/proc/{}/oom_score_adj", pid == 0 ? "self" : std::to_string(pid));
+  try {
+    write_value(trace, AT_FDCWD, file, std::to_string(value));
+  } catch (const Error& error) {
+    if (error.number() != EACCES) throw;
+    throw Error{fmt::format("set --oom-score-adj {}", value), EACCES,
+                "a value below that of this shell takes CAP_SYS_RESOURCE, which this host does not give"};
+  }
+}
+
+std::vector<std::pair<std::string, ResourceLimit>> limits_of(pid_t pid)
+{
+  // A heading, then a line each in the order of their numbers: a name in 26 columns, soft, hard, unit.
+  std::string text = find_content(AT_FDCWD, fmt::format("/proc/{}/limits", pid)).value_or("");
+  std::vector<std::pair<std::string, ResourceLimit>> limits;
+  int number = -1;
+  for (size_t at = 0; at < text.size(); ++number) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string line = text.substr(at, end - at);
+    at = end + 1;
+    const auto row = std::ranges::find(limit_names, number, &LimitName::number);
+    std::array<char, 24> soft{}, hard{};
+    if (row == limit_names.end() || line.size() < 26 ||
+        std::sscanf(line.c_str() + 26, "%23s %23s", soft.data(), hard.data()) != 2)
+      continue;
+    const auto value = [](const std::array<char, 24>& word) {
+      return word[0] == 'u' ? RLIM_INFINITY : std::strtoull(word.data(), nullptr, 10);
+    };
+    limits.emplace_back(row->name, ResourceLimit{.resource = number, .soft = value(soft), .hard = value(hard)});
+  }
+  std::ranges::sort(limits, {}, &std::pair<std::string, ResourceLimit>::first);
   return limits;
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <sys/types.h>
@@ -26,6 +27,15 @@ int limit_number(std::string_view name);
 std::vector<ResourceLimit> default_limits();
 // `more` over the default: a resource named there replaces the default's row.
 std::vector<ResourceLimit> merge_limits(const std::vector<ResourceLimit>& more);
+
+// Gives a process of ours, still with the host's rights, hard limits that it could not take itself once it is in its
+// user namespace (setrlimit(2)). pid 0: this one. Returns what may not be had, a sentence each; the process then gets
+// what it can.
+std::vector<std::string> raise_limits(Trace& trace, pid_t pid, const std::vector<ResourceLimit>& limits);
+// /proc/PID/oom_score_adj of a process of ours (proc_pid_oom_score_adj(5)); pid 0: this one. Throws Error.
+void set_oom_score_adj(Trace& trace, pid_t pid, int value);
+// What a process has, by the names that limit_number() takes; none where it is gone.
+std::vector<std::pair<std::string, ResourceLimit>> limits_of(pid_t pid);
 
 struct Confinement {
   uid_t uid = 0; // inside the user namespace

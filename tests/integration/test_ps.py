@@ -49,8 +49,9 @@ def test_ps_shows_a_running_container_with_the_hosts_pid(web):
 
 
 def test_inspect_has_every_field_of_ps_in_the_same_form(web):
-    container = only(web.json("ps"))
-    assert container.items() <= web.json("inspect", "web").items()
+    container, whole = only(web.json("ps")), web.json("inspect", "web")
+    assert container.pop("limits").items() <= whole["limits"].items()
+    assert container.items() <= whole.items()
 
 
 def test_ps_hides_and_ps_a_shows_what_has_exited(web):
@@ -111,11 +112,11 @@ def test_stats_count_disk_traffic_or_say_why_not(web):
 
 def test_inspect_gives_figures_as_numbers_and_no_limit_as_null(web):
     web.ok("run", "-d", web.image, "small", "--memory", "64M", "--cpus", "0.5", "--", "sleep", "1000")
-    big, small = (web.json("inspect", name)["in_force"] for name in ("web", "small"))
-    assert (big["memory_limit"], big["pids_limit"], big["cpu_limit"]) == (None, 64, None)
-    assert (small["memory_limit"], small["pids_limit"], small["cpu_limit"]) == (64 << 20, None, 0.5)
+    big, small = (web.json("inspect", name) for name in ("web", "small"))
+    assert [big["limits"][key] for key in ("memory_bytes", "pids", "cpus")] == [None, 64, None]
+    assert [small["limits"][key] for key in ("memory_bytes", "pids", "cpus")] == [64 << 20, None, 0.5]
     for which in ("uid_map", "gid_map"):
-        (ranges,) = small[which]
+        (ranges,) = small["in_force"][which]
         assert ranges == {"inside": 0, "host": ranges["host"], "count": 65536} and ranges["host"] >= 65536
 
 

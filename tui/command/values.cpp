@@ -74,6 +74,14 @@ uint64_t parse_number(std::string_view text, std::string_view option, uint64_t m
   return *value;
 }
 
+int parse_adjustment(std::string_view text, std::string_view option)
+{
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) refuse(option, text, "-500 or 500");
+  return value;
+}
+
 double parse_fraction(std::string_view text, std::string_view option)
 {
   std::string_view rest;
@@ -133,11 +141,25 @@ Volume parse_volume(std::string_view text)
   return volume;
 }
 
+bool is_unlimited(std::string_view text) { return text == "max" || text == "unlimited" || text == "-1"; }
+
+std::pair<std::string, std::optional<uint64_t>> parse_rate(std::string_view text, std::string_view option, bool sizes)
+{
+  const std::string right = std::string{option} + (sizes ? " /dev/vda:10M" : " /dev/vda:100");
+  const size_t colon = text.rfind(':');
+  if (!text.starts_with('/') || colon == std::string_view::npos || colon + 1 == text.size())
+    refuse(option, text, right);
+  const std::string_view value = text.substr(colon + 1);
+  std::optional<uint64_t> rate;
+  if (!is_unlimited(value)) rate = sizes ? parse_size(value, option) : parse_number(value, option, uint64_t{1} << 32);
+  return {std::string{text.substr(0, colon)}, rate};
+}
+
 Ulimit parse_ulimit(std::string_view text)
 {
   const auto [name, value] = parse_pair(text, "--ulimit");
   const auto number = [&](std::string_view part) -> uint64_t {
-    if (part == "unlimited" || part == "-1") return UINT64_MAX;
+    if (is_unlimited(part)) return UINT64_MAX;
     const auto parsed = whole_number(part);
     if (!parsed) refuse("--ulimit", text, "--ulimit nofile=1024:4096");
     return *parsed;

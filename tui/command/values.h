@@ -5,6 +5,7 @@
 #include "core/container/spec.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,8 @@ namespace conductor::command {
 uint64_t parse_size(std::string_view text, std::string_view option);
 // A whole number of at most `most`.
 uint64_t parse_number(std::string_view text, std::string_view option, uint64_t most);
+// "-500", "1000": a whole number that may be negative.
+int parse_adjustment(std::string_view text, std::string_view option);
 // "0.5", "2": more than 0.
 double parse_fraction(std::string_view text, std::string_view option);
 // "10", "1.5": seconds, in milliseconds; at most a year.
@@ -29,6 +32,10 @@ std::pair<std::string, std::string> parse_pair(std::string_view text, std::strin
 std::string absolute_path(std::string_view text, std::string_view option);
 // "SRC:DST[:ro|:rw]"; a relative source is taken from the working directory.
 Volume parse_volume(std::string_view text);
+// "/dev/vda:10M": a rate on a device; none for "/dev/vda:max". `sizes`: units are understood.
+std::pair<std::string, std::optional<uint64_t>> parse_rate(std::string_view text, std::string_view option, bool sizes);
+// Whether a limit is taken away: "max", "unlimited", "-1".
+bool is_unlimited(std::string_view text);
 // "nofile=1024:4096", "nofile=1024"; "unlimited" and -1 mean that.
 Ulimit parse_ulimit(std::string_view text);
 // "10m", "2h", "3d" before now, "2026-11-22T09:44:02Z" or seconds since 1970, in nanoseconds of CLOCK_REALTIME.

@@ -32,8 +32,33 @@ constexpr Option ps_options[] = {
      "only rows whose KEY (name, image, state, label) has VALUE; a bare word looks at the name", true},
 };
 
+template <size_t first_count, size_t second_count>
+constexpr auto joined(const Option (&first)[first_count], const Option (&second)[second_count])
+{
+  std::array<Option, first_count + second_count> all{};
+  std::copy(std::begin(second), std::end(second), std::copy(std::begin(first), std::end(first), all.begin()));
+  return all;
+}
+
+// What run begins with and update changes; "max" takes each away.
+constexpr Option limit_options[] = {
+    {"memory", 'm', "SIZE", "at most this much memory: 256M, 1G; max: no limit"},
+    {"memory-swap", 0, "SIZE", "memory and swap together (twice --memory); max: all the swap there is"},
+    {"memory-reservation", 0, "SIZE", "what it keeps when the host runs short"},
+    {"cpus", 0, "N", "at most N cores: 0.5"},
+    {"cpu-weight", 0, "1..10000", "its share where CPUs are short; 100 is everybody's"},
+    {"cpuset", 0, "LIST", "the CPUs it may use: 0-3,5"},
+    {"cpuset-mems", 0, "LIST", "the memory nodes it may use"},
+    {"pids", 0, "N", "at most N processes"},
+    {"io-weight", 0, "1..10000", "its share where disks with the scheduler bfq are busy; 100 is everybody's"},
+    {"io-read-bps", 0, "DEVICE:RATE", "at most so many bytes read a second: /dev/vda:10M", true},
+    {"io-write-bps", 0, "DEVICE:RATE", "at most so many bytes written a second", true},
+    {"io-read-iops", 0, "DEVICE:RATE", "at most so many reads a second: /dev/vda:100", true},
+    {"io-write-iops", 0, "DEVICE:RATE", "at most so many writes a second", true},
+};
+
 // create has them too, all but the first.
-constexpr Option run_options[] = {
+constexpr Option own_run_options[] = {
     {"detach", 'd', {}, "in the background; prints the name"},
     {"rm", 0, {}, "remove it when its command has ended"},
     {"tty", 't', {}, "a terminal, also when stdin is none"},
@@ -47,9 +72,8 @@ constexpr Option run_options[] = {
     {"user", 'u', "USER[:GROUP]", "who runs the command: names or numbers"},
     {"hostname", 0, "NAME", "its host name (the container's name)"},
     {"label", 0, "K=V", "a label, for filters and scripts", true},
-    {"memory", 'm', "SIZE", "at most this much memory: 256M, 1G"},
-    {"cpus", 0, "N", "at most N cores: 0.5"},
-    {"pids", 0, "N", "at most N processes"},
+    {"oom-score-adj", 0, "-1000..1000", "who is ended first when the host runs out of memory: the highest"},
+    {"shm-size", 0, "SIZE", "room in /dev/shm (64M)"},
     {"ulimit", 0, "NAME=SOFT[:HARD]", "a resource limit: nofile=1024:4096", true},
     {"cap-add", 0, "CAP", "give it a capability: NET_ADMIN, ALL", true},
     {"cap-drop", 0, "CAP", "take a capability away: NET_RAW, ALL", true},
@@ -63,6 +87,7 @@ constexpr Option run_options[] = {
     {"internet", 0, {}, "it reaches the internet, as after addnetwork -i"},
     {"expose", 0, "INNER-OUTER", "its port INNER is the host's port OUTER: 80-8080, 53-5353/udp", true},
 };
+constexpr auto run_options = joined(own_run_options, limit_options);
 constexpr std::span<const Option> create_options = std::span<const Option>{run_options}.subspan(1);
 
 constexpr Option start_options[] = {

@@ -87,7 +87,7 @@ std::string_view title(Group group);
 
 // A verb or an option that other versions or other programs have and this one does not: the answer is a sentence.
 struct Elsewhere {
-  std::string_view verb;   // the verb; for an option, the verb it was given to
+  std::string_view verb;   // the verb; for an option, the verbs that it may be given to, with blanks between
   std::string_view option; // "--publish"; empty: the verb itself
   std::string_view hint;
 };

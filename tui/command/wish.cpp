@@ -14,14 +14,69 @@
 namespace conductor::command {
 namespace {
 
-std::optional<uint64_t> size_of(const Invocation& invocation, std::string_view option)
+uint64_t size_of(std::string_view text, std::string_view option)
 {
-  const auto text = invocation.value(option);
-  if (!text) return std::nullopt;
-  const uint64_t bytes = parse_size(*text, "--" + std::string{option});
-  if (bytes == 0) throw usage_error("--" + std::string{option} + ": nothing can run with 0 bytes");
+  const uint64_t bytes = parse_size(text, option);
+  if (bytes == 0) throw usage_error(std::string{option} + ": nothing can run with 0 bytes");
   return bytes;
 }
+
+// An option of one value, and how it is read.
+struct LimitOption {
+  std::string_view name;
+  void (*set)(Limits&, std::string_view text, std::string_view option);
+  void (*unset)(Limits&);
+};
+
+template <auto member>
+constexpr LimitOption size_option(std::string_view name)
+{
+  return {name, [](Limits& l, std::string_view text, std::string_view option) { l.*member = size_of(text, option); },
+          [](Limits& l) { (l.*member).reset(); }};
+}
+
+template <auto member, uint64_t most>
+constexpr LimitOption number_option(std::string_view name)
+{
+  return {
+      name,
+      [](Limits& l, std::string_view text, std::string_view option) { l.*member = parse_number(text, option, most); },
+      [](Limits& l) { (l.*member).reset(); }};
+}
+
+template <auto member>
+constexpr LimitOption text_option(std::string_view name)
+{
+  return {name, [](Limits& l, std::string_view text, std::string_view) { l.*member = std::string{text}; },
+          [](Limits& l) { (l.*member).reset(); }};
+}
+
+constexpr LimitOption limit_options[] = {
+    size_option<&Limits::memory_bytes>("memory"),
+    {"memory-swap",
+     [](Limits& l, std::string_view text, std::string_view option) { l.memory_swap_bytes = size_of(text, option); },
+     [](Limits& l) { l.memory_swap_bytes = no_limit; }},
+    size_option<&Limits::memory_reservation_bytes>("memory-reservation"),
+    {"cpus", [](Limits& l, std::string_view text, std::string_view option) { l.cpus = parse_fraction(text, option); },
+     [](Limits& l) { l.cpus.reset(); }},
+    number_option<&Limits::cpu_weight, 10'000>("cpu-weight"),
+    text_option<&Limits::cpuset>("cpuset"),
+    text_option<&Limits::cpuset_mems>("cpuset-mems"),
+    number_option<&Limits::pids, 1 << 22>("pids"),
+    number_option<&Limits::io_weight, 10'000>("io-weight"),
+};
+
+struct RateOption {
+  std::string_view name;
+  std::vector<DeviceRate> Limits::*rates;
+  bool sizes; // bytes, which have units
+};
+constexpr RateOption rate_options[] = {
+    {"io-read-bps", &Limits::io_read_bps, true},
+    {"io-write-bps", &Limits::io_write_bps, true},
+    {"io-read-iops", &Limits::io_read_iops, false},
+    {"io-write-iops", &Limits::io_write_iops, false},
+};
 
 std::vector<std::string> environment(const Invocation& invocation)
 {
@@ -33,16 +88,27 @@ std::vector<std::string> environment(const Invocation& invocation)
   return variables;
 }
 
-Limits limits(const Invocation& invocation)
-{
-  Limits wanted;
-  wanted.memory_bytes = size_of(invocation, "memory");
-  if (const auto text = invocation.value("cpus")) wanted.cpus = parse_fraction(*text, "--cpus");
-  if (const auto text = invocation.value("pids")) wanted.pids = parse_number(*text, "--pids", 1 << 22);
-  return wanted;
-}
-
 } // namespace
+
+void change_limits(const Invocation& invocation, Limits& limits)
+{
+  for (const LimitOption& row : limit_options) {
+    const auto text = invocation.value(row.name);
+    if (!text) continue;
+    if (is_unlimited(*text))
+      row.unset(limits);
+    else
+      row.set(limits, *text, "--" + std::string{row.name});
+  }
+  // Swap that was counted with a limit of memory goes with it.
+  if (!limits.memory_bytes && !invocation.has("memory-swap")) limits.memory_swap_bytes.reset();
+  for (const RateOption& row : rate_options)
+    for (const std::string& text : invocation.arguments().values(row.name)) {
+      auto [device, rate] = parse_rate(text, "--" + std::string{row.name}, row.sizes);
+      std::erase_if(limits.*row.rates, [&, &name = device](const DeviceRate& each) { return each.device == name; });
+      if (rate) (limits.*row.rates).push_back({device, *rate});
+    }
+}
 
 ProcessSpec process_wish(const Invocation& invocation)
 {
@@ -92,7 +158,10 @@ CreateRequest create_request(const Invocation& invocation)
   wish.read_only = given.has("read-only");
   wish.allow_new_privileges = given.has("allow-new-privileges");
   wish.auto_remove = given.has("rm");
-  wish.limits = limits(invocation);
+  change_limits(invocation, wish.limits);
+  if (const auto text = invocation.value("oom-score-adj"))
+    wish.oom_score_adj = parse_adjustment(*text, "--oom-score-adj");
+  if (const auto text = invocation.value("shm-size")) wish.shm_bytes = size_of(*text, "--shm-size");
   if (const auto text = invocation.value("userns"))
     wish.user_namespace = parse_choice(*text, "--userns", "auto|host") == "auto";
   if (const auto text = invocation.value("network"))
