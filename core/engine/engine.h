@@ -75,6 +75,9 @@ void unpause(Context& context, const std::string& id);
 // Also of a running one. A host name that was its name changes with it, which a running one sees at its next start.
 void rename(Context& context, const std::string& id, const std::string& to);
 void remove(Context& context, const std::string& id, bool force);
+// Changes its limits, also while it runs. `change` gets those that it has and makes them those that it shall have.
+// Returns them. When the kernel refuses one of them, all are as before.
+Limits update(Context& context, const std::string& id, const std::function<void(Limits&)>& change);
 // Blocks until it ended; its exit status.
 int wait(Context& context, const std::string& id);
 

@@ -66,11 +66,6 @@ def test_wrong_usage_exits_2_and_shows_the_right_one(conductor, words):
     assert "usage: conductor" in message
 
 
-@pytest.mark.parametrize("verb", ["update web", "cp web:/a b", "diff web"])
-def test_verb_of_a_later_version_says_so(conductor, verb):
-    assert "not in this version" in conductor.fails(*verb.split(), status=2)
-
-
 def test_third_word_says_where_the_dashes_belong(conductor):
     message = conductor.fails("run", "busybox", "web", "ls", "-l", status=2)
     assert "put -- before the command" in message
@@ -111,9 +106,9 @@ def test_completion_scripts(conductor, shell):
 
 
 @pytest.mark.parametrize("words, expected", [
-    (["sto"], "stop"), (["run", "--mem"], "--memory"), (["--root", "/x", "sto"], "stop"), (["--json", "sto"], "stop"),
+    (["sto"], "stop"), (["run", "--hostn"], "--hostname"), (["--root", "/x", "sto"], "stop"), (["--json", "sto"], "stop"),
     (["--root", "=", "/x", "sto"], "stop"),
-    (["run", "--network", ""], "none host"), (["run", "-m", "1G", "--mem"], "--memory"), (["completion", "z"], "zsh")],
+    (["run", "--network", ""], "none host"), (["run", "-m", "1G", "--hostn"], "--hostname"), (["completion", "z"], "zsh")],
     ids=lambda value: value if isinstance(value, str) else " ".join(value))
 def test_bash_completes(conductor, words, expected):
     script = conductor.ok("completion", "bash")
@@ -130,7 +125,7 @@ def shell_environment(conductor):
 
 
 COMPLETIONS = [("sto", "stop"), ("--json sto", "stop"), ("--root /x sto", "stop"), ("--root=/x sto", "stop"),
-               ("--root /x ps --fil", "--filter"), ("run --mem", "--memory")]
+               ("--root /x ps --fil", "--filter"), ("run --hostn", "--hostname")]
 
 
 @pytest.mark.parametrize("typed,expected", COMPLETIONS)

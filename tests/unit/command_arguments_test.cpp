@@ -150,13 +150,6 @@ TEST(Arguments, UnknownVerbIsAnsweredWithTheNearest)
   EXPECT_EQ(refused({"zzzzzz"}).hint, "conductor help lists the verbs");
 }
 
-TEST(Arguments, VerbOfAnotherVersionSaysSo)
-{
-  const Refusal r = refused({"restart", "web"});
-  EXPECT_EQ(r.status, 2);
-  EXPECT_NE(r.sentence.find("not in this version"), std::string::npos);
-}
-
 TEST(Arguments, OptionOfAnotherVersionSaysSo)
 {
   EXPECT_NE(refused({"run", "--restart", "always", "x"}).sentence.find("not in this version"), std::string::npos);

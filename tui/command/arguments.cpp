@@ -57,10 +57,6 @@ private:
 
   [[noreturn]] void unknown_verb(std::string_view word) const
   {
-    if (is_absent(word)) {
-      throw usage_error("'" + std::string{word} + "' is not in this version of conductor (" CONDUCTOR_VERSION ")",
-                        "conductor help lists what it can do");
-    }
     if (const Elsewhere* known = find_elsewhere(word, ""))
       throw usage_error("'" + std::string{word} + "' is no verb of conductor", std::string{known->hint});
     std::vector<std::string> candidates;

@@ -7,9 +7,7 @@
 namespace conductor::command {
 namespace {
 
-// Verbs and options of the contract that come with later versions.
-constexpr std::string_view absent_verbs[] = {"update"};
-
+// Options of the contract that come with later versions.
 constexpr Elsewhere absent_options[] = {{"run", "--restart", ""}, {"create", "--restart", ""}};
 
 constexpr std::string_view runs = "run create", limited = "run create update";
@@ -77,11 +75,6 @@ const Elsewhere* find_elsewhere(std::string_view verb, std::string_view option)
   for (const Elsewhere& row : elsewhere)
     if (row.option == option && has_word(row.verb, verb)) return &row;
   return nullptr;
-}
-
-bool is_absent(std::string_view verb)
-{
-  return std::find(std::begin(absent_verbs), std::end(absent_verbs), verb) != std::end(absent_verbs);
 }
 
 bool is_absent_option(std::string_view verb, std::string_view option)

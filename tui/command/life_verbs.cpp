@@ -3,7 +3,9 @@
 #include "tui/command/each.h"
 #include "tui/command/runs.h"
 #include "tui/command/values.h"
+#include "tui/command/wish.h"
 
+#include <algorithm>
 #include <csignal>
 #include <functional>
 
@@ -104,6 +106,22 @@ int run_rm(Invocation& invocation)
 {
   const bool force = invocation.has("force");
   return on_each(invocation, [&](const std::string& id) { conductor::remove(invocation.context(), id, force); });
+}
+
+int run_update(Invocation& invocation)
+{
+  const auto is_given = [&](const Option& option) { return invocation.has(option.name); };
+  if (std::ranges::none_of(invocation.arguments().verb->options, is_given))
+    throw usage_error("update needs a limit to change", "conductor update " + invocation.names()[0] + " --memory 512M");
+  Json done = Json::array();
+  const int status = for_each_name(invocation, [&](const std::string& name) {
+    const std::string id = invocation.resolve(name);
+    const Limits now = update(invocation.context(), id, [&](Limits& limits) { change_limits(invocation, limits); });
+    invocation.print(name + "\n");
+    done.push_back({{"name", name}, {"id", id}, {"limits", Json::parse(to_json(now))}});
+  });
+  invocation.result(done.dump());
+  return status;
 }
 
 int run_wait(Invocation& invocation)

@@ -32,6 +32,7 @@ int run_restart(Invocation&);
 int run_pause(Invocation&);
 int run_unpause(Invocation&);
 int run_rename(Invocation&);
+int run_update(Invocation&);
 
 int run_addnetwork(Invocation&);
 int run_delnetwork(Invocation&);

@@ -93,8 +93,7 @@ struct Elsewhere {
 };
 // What to say about a verb (option empty) or about an option as it was typed; null when nothing is known.
 const Elsewhere* find_elsewhere(std::string_view verb, std::string_view option);
-// Does the contract name this verb, while this version does not have it?
-bool is_absent(std::string_view verb);
+// Does the contract name this option, while this version does not have it?
 bool is_absent_option(std::string_view verb, std::string_view option);
 
 } // namespace conductor::command
