@@ -72,7 +72,9 @@ struct Refusal {
 // What passed one permission, both directions of a connection counted where they pass.
 struct Passage {
   LinkIndex from = 0;
-  LinkIndex to = 0; // 0: the internet
+  LinkIndex to = 0;     // 0: the internet
+  uint16_t port = 0;    // of a published one, as it is in the container `from`; `to` says nothing then
+  std::string protocol; // of a published port
   uint64_t bytes = 0, packets = 0;
 };
 

@@ -85,8 +85,8 @@ std::optional<Mark> mark_from(std::string_view alias)
   if (take() != "conductor") return std::nullopt;
   const std::string_view root = take(), container = take();
   if (root.empty() || container.empty()) return std::nullopt;
-  if (root == "gone") return Mark{.root_id = {}, .container_id = container, .gone = true};
-  return Mark{.root_id = root, .container_id = container};
+  if (root == "gone") return Mark{.root_id = {}, .container_id = container, .gone = true, .name = {}};
+  return Mark{.root_id = root, .container_id = container, .gone = false, .name = take()};
 }
 
 std::vector<Link> read_links(Netlink& netlink, Counters counters)

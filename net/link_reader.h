@@ -38,6 +38,7 @@ std::optional<Address> address_from(Bytes payload);
 struct Mark {
   std::string_view root_id, container_id; // root_id is empty for a link that is gone
   bool gone = false;
+  std::string_view name; // empty for a link that is gone
 };
 std::optional<Mark> mark_from(std::string_view alias);
 

@@ -9,13 +9,14 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <net/if.h>
 #include <netinet/in.h>
 
 namespace conductor::net {
 namespace {
 
-constexpr std::array<const char*, 7> permission_sets{"internet",     "peers",         "published", "published6",
-                                                     "published_at", "published_at6", "routed"};
+constexpr std::array<const char*, 8> permission_sets{"internet",     "peers",         "published", "published6",
+                                                     "published_at", "published_at6", "through",   "routed"};
 
 bool is_of_links(const Permission& each) { return !each.set.starts_with("published"); }
 
@@ -91,6 +92,9 @@ void write_texts(std::string_view set, Element& element)
   if (data.empty()) {
     element.key.text = link_in(element.key, 0);
     if (set == "peers") element.key.text += " . " + link_in(element.key, 1);
+    if (set == "through" && key.size() == IFNAMSIZ + protocol_size + port_size)
+      element.key.text += (std::to_integer<int>(key[IFNAMSIZ]) == IPPROTO_UDP ? " . udp . " : " . tcp . ") +
+                          port_text(key.last(port_size));
     return;
   }
   const size_t address =
@@ -153,6 +157,12 @@ std::vector<Permission> permissions_of(std::string_view root_id, const WantedLin
     all.push_back({"peers", {.key = theirs + mine, .comment = mark + peer.name + " " + wanted.name}});
   }
   for (const PublishedPort& port : wanted.published) put_port(all, port, wanted, subnet, comment);
+  for (const PublishedPort& port : wanted.published) {
+    const Permission counted{
+        "through",
+        {.key = link_value(own) + protocol_value(port.protocol) + port_value(port.inner), .comment = comment}};
+    if (!holds(all, counted)) all.push_back(counted); // one port inside may be several outside
+  }
   return all;
 }
 

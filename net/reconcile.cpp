@@ -441,6 +441,40 @@ std::vector<std::string> repair(Trace& trace, std::string_view root_id, const st
 
 // ---- looking
 
+namespace {
+
+// Of a set that may not be there, like its table.
+std::vector<Element> elements_or_none(Netlink& nft, std::string_view set)
+{
+  try {
+    return read_elements(nft, set);
+  } catch (const Error& error) {
+    if (error.number() != ENOENT) throw;
+    return {};
+  }
+}
+
+// Who wanted more connections than a container may have.
+void remark_on_crowds(Netlink& nft, const std::vector<Link>& links, std::vector<NetworkRemark>& remarks)
+{
+  for (const Element& each : elements_or_none(nft, "crowded")) {
+    const std::string name = link_in(each.key, 0);
+    const auto link = std::find_if(links.begin(), links.end(), [&](const Link& one) { return one.name == name; });
+    const auto mark = link == links.end() ? std::nullopt : mark_from(link->alias);
+    if (!mark || mark->gone) continue;
+    remarks.push_back({.kind = NetworkRemark::Kind::obstacle,
+                       .cured = false,
+                       .place = fmt::format("link {} ({})", name, mark->name),
+                       .sentence = fmt::format("wanted more connections at once than a container may have: {} packets "
+                                               "refused within an hour",
+                                               each.packets),
+                       .hint = "each may fill a quarter of the host's table (net.netfilter.nf_conntrack_max), 16384 at "
+                               "most; old connections are forgotten by themselves"});
+  }
+}
+
+} // namespace
+
 NetworkState state(Trace& trace)
 {
   Sockets sockets;
@@ -470,8 +504,10 @@ NetworkState state(Trace& trace)
     state.remarks.push_back(std::move(remark));
 
   std::vector<int> ours;
-  for (const Link& link : read_links(sockets.route, Counters::without))
+  const std::vector<Link> links = read_links(sockets.route, Counters::without);
+  for (const Link& link : links)
     if (is_ours(link)) ours.push_back(link.index);
+  remark_on_crowds(sockets.nft, links, state.remarks);
   const std::vector<Prefix> used = prefixes_of(*state.subnet);
   for (const Prefix& each : read_prefixes(sockets.route)) {
     if (std::find(ours.begin(), ours.end(), each.link) != ours.end()) continue;
@@ -486,21 +522,6 @@ NetworkState state(Trace& trace)
   }
   return state;
 }
-
-namespace {
-
-// Of a set that may not be there, like its table.
-std::vector<Element> elements_or_none(Netlink& nft, std::string_view set)
-{
-  try {
-    return read_elements(nft, set);
-  } catch (const Error& error) {
-    if (error.number() != ENOENT) throw;
-    return {};
-  }
-}
-
-} // namespace
 
 std::vector<Refusal> refusals()
 {
@@ -526,8 +547,21 @@ std::vector<Passage> passages()
     for (const Element& each : elements_or_none(nft, set))
       all.push_back({.from = link_index(link_in(each.key, 0)),
                      .to = link_index(link_in(each.key, 1)),
+                     .port = 0,
+                     .protocol = {},
                      .bytes = each.bytes,
                      .packets = each.packets});
+  constexpr size_t part = 4; // protocol and port, each padded
+  for (const Element& each : elements_or_none(nft, "through")) {
+    const Bytes key{each.key.bytes};
+    if (key.size() < IFNAMSIZ + 2 * part) continue;
+    all.push_back({.from = link_index(link_in(each.key, 0)),
+                   .to = 0,
+                   .port = ntohs(structure_from<uint16_t>(key.subspan(IFNAMSIZ + part))),
+                   .protocol = std::to_integer<int>(key[IFNAMSIZ]) == IPPROTO_UDP ? "udp" : "tcp",
+                   .bytes = each.bytes,
+                   .packets = each.packets});
+  }
   return all;
 }
 

@@ -3,12 +3,17 @@
 #include "core/base/error.h"
 #include "core/base/guard.h"
 #include "core/kernel/ask.h"
+#include "core/kernel/files.h"
 #include "net/link_writer.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
+#include <cstdlib>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/netfilter.h>
 
@@ -16,7 +21,7 @@ namespace conductor::net {
 namespace {
 
 // Counts up with every change of the text below; it is the name of an empty chain, so one question tells it.
-constexpr unsigned version = 2;
+constexpr unsigned version = 3;
 constexpr std::string_view version_prefix = "version_";
 
 // $group: the group of our links. Why each rule is as it is:
@@ -34,6 +39,9 @@ constexpr std::string_view version_prefix = "version_";
 //               are tied to direction and group, or a container would leave through a port that somebody else
 //               published. Refusals are TCP resets, since ICMP errors are limited in number.
 //  others       what is not ours passes, unless conductor switched forwarding on.
+//  arrivals,    what passes a published port is counted by the container's own port, both directions, wherever the
+//  departures   asker is; and no container fills the host's one table of connections. The kernel forgets by itself
+//               who has none. The count is a lookup without a verdict: what is not in the set passes all the same.
 //  postrouting  the uplink is whatever the packet leaves by. What a container gets from 127.0.0.1, and from a published
 //               port of another container, comes from the host's end of its link.
 constexpr std::string_view text = R"(table inet conductor {
@@ -48,6 +56,9 @@ constexpr std::string_view text = R"(table inet conductor {
 	map published_at6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
 	set blocked { type ifname . ifname; size 4096; flags dynamic,timeout; timeout 1h; counter; comment "refused, from and to"; }
 	set blocked_early { type ifname . iface_index; size 4096; flags dynamic,timeout; timeout 1h; counter; comment "the same, of links without any permission"; }
+	set through { type ifname . inet_proto . inet_service; counter; comment "published ports, as they are inside"; }
+	set connections { type ifname; size 65535; flags dynamic; comment "how many each link has at once"; }
+	set crowded { type ifname; size 4096; flags dynamic,timeout; timeout 1h; counter; comment "links that wanted more connections"; }
 	set forwarded { type ifname; comment "links that forwarded IPv4 before conductor switched it on"; }
 	set forwarded6 { type ifname; comment "links that forwarded IPv6 before conductor switched it on"; }
 
@@ -56,6 +67,12 @@ constexpr std::string_view text = R"(table inet conductor {
 	chain forged {
 		update @blocked { iifname . iifname }
 		drop
+	}
+
+	chain crowd {
+		update @crowded { iifname }
+		meta l4proto tcp reject with tcp reset
+		reject with icmpx admin-prohibited
 	}
 
 	chain guard {
@@ -71,6 +88,17 @@ constexpr std::string_view text = R"(table inet conductor {
 		update @blocked_early { iifname . fib daddr oif }
 		meta l4proto tcp reject with tcp reset
 		reject with icmpx admin-prohibited
+	}
+	chain arrivals {
+		type filter hook prerouting priority mangle; policy accept;
+		iifgroup != $group accept
+		ct direction reply ct status dnat iifname . meta l4proto . th sport @through
+		ct state new $limit
+	}
+	chain departures {
+		type filter hook postrouting priority mangle; policy accept;
+		oifgroup != $group accept
+		ct direction original ct status dnat oifname . meta l4proto . th dport @through
 	}
 	chain prerouting {
 		type nat hook prerouting priority dstnat; policy accept;
@@ -206,13 +234,22 @@ std::string others_text(const SwitchedOn& switched)
   return lines;
 }
 
-std::string ruleset(const Subnet& subnet, const SwitchedOn& switched, OldTable old)
+unsigned connection_limit(unsigned table_size)
+{
+  constexpr unsigned most = 16384, share = 4;
+  return table_size == 0 ? most : std::clamp(table_size / share, 1U, most);
+}
+
+std::string ruleset(const Subnet& subnet, const SwitchedOn& switched, OldTable old, unsigned limit)
 {
   std::string rules{text};
   for (const auto& each : guarding)
     if (!holds(each.guard)) replace_all(rules, each.rule, "");
   replace_all(rules, "$comment", table_comment(subnet));
   replace_all(rules, "$version", std::to_string(version));
+  replace_all(rules, "$limit",
+              limit == 0 ? "continue"
+                         : fmt::format("add @connections {{ iifname ct count over {} }} goto crowd", limit));
   replace_all(rules, "$group", std::to_string(link_group));
   // A table gets its comment when it is made, and only then.
   return (old == OldTable::there ? "flush table inet conductor\n" : "") + rules + others_text(switched);
@@ -271,7 +308,17 @@ SwitchedOn switched_on(Netlink& nft)
 
 void install_table(Trace& trace, const Subnet& subnet, const SwitchedOn& switched, OldTable old)
 {
-  run_nft(trace, ruleset(subnet, switched, old), "make the table inet conductor");
+  constexpr const char* what = "make the table inet conductor";
+  const auto size = kernel::find_content(AT_FDCWD, "/proc/sys/net/netfilter/nf_conntrack_max");
+  const unsigned limit = connection_limit(size ? static_cast<unsigned>(std::strtoul(size->c_str(), nullptr, 10)) : 0);
+  try {
+    run_nft(trace, ruleset(subnet, switched, old, limit), what);
+  } catch (const Error& error) {
+    if (error.number() == EINTR || error.number() == ECANCELED) throw;
+    // A kernel without connlimit (CONFIG_NFT_CONNLIMIT). Anything else fails once more.
+    run_nft(trace, ruleset(subnet, switched, old, no_limit), what);
+    trace.notice("this kernel counts no connections: nothing keeps a container from filling the host's table of them");
+  }
 }
 
 void write_others(Trace& trace, const SwitchedOn& switched)

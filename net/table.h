@@ -34,7 +34,12 @@ SwitchedOn switched_on_by_mark(std::string_view alias);
 
 // The whole text for nft -f, for a host without our table or with an older one. Pure.
 enum class OldTable : char { none, there };
-std::string ruleset(const Subnet& subnet, const SwitchedOn& switched, OldTable old);
+// limit: how many connections a container may have at once, or no_limit.
+inline constexpr unsigned no_limit = 0;
+std::string ruleset(const Subnet& subnet, const SwitchedOn& switched, OldTable old, unsigned limit);
+// A quarter of the kernel's table of connections (nf_conntrack_max, 0: not known), and never so many that to count them
+// were itself a burden: the kernel walks through them every few milliseconds while new ones come. Pure.
+unsigned connection_limit(unsigned table_size);
 // The text that makes chain `others` say so. Pure.
 std::string others_text(const SwitchedOn& switched);
 

@@ -78,11 +78,13 @@ void NetworkReader::read_passages(Network& network, const std::map<LinkIndex, st
   for (const Passage& passage : passages) {
     PassagePicture one{.from_id = id_of(ids, passage.from),
                        .to_id = passage.to == 0 ? std::string{} : id_of(ids, passage.to),
-                       .to_internet = passage.to == 0,
+                       .to_internet = passage.to == 0 && passage.port == 0,
+                       .port = passage.port,
+                       .protocol = passage.protocol,
                        .bytes = passage.bytes,
                        .packets = passage.packets};
-    if (one.from_id.empty() || (!one.to_internet && one.to_id.empty())) continue;
-    const auto key = std::pair{passage.from, passage.to};
+    if (one.from_id.empty() || (!one.to_internet && one.port == 0 && one.to_id.empty())) continue;
+    const auto key = std::tuple{passage.from, passage.to, passage.port, passage.protocol};
     bytes_[key] = passage.bytes;
     if (const auto old = before.find(key); old != before.end())
       one.rate = rate_between(old->second, passage.bytes, passed);

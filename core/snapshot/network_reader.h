@@ -7,6 +7,7 @@
 
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 
 namespace conductor {
@@ -27,7 +28,7 @@ private:
   bool passages_next_ = true;
   bool missed_before_ = false; // the reading before found no rules
   uint64_t passages_us_ = 0;
-  std::map<std::pair<LinkIndex, LinkIndex>, uint64_t> bytes_; // of the reading before
+  std::map<std::tuple<LinkIndex, LinkIndex, uint16_t, std::string>, uint64_t> bytes_; // of the reading before
 };
 
 } // namespace conductor

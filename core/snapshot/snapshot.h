@@ -60,6 +60,8 @@ struct RefusalPicture {
 struct PassagePicture {
   std::string from_id, to_id;
   bool to_internet = false;
+  uint16_t port = 0;    // of a published port of `from_id`, as it is inside: nothing of the above then
+  std::string protocol; // of a published port
   uint64_t bytes = 0, packets = 0;
   double rate = 0; // bytes per second
 };

@@ -303,6 +303,63 @@ def test_wrong_ports_are_answered_with_the_right_ones(box, ports, word):
     assert word in box.fails("run", "box", "--expose", ports, "--", "true", status=2)
 
 
+def counted():
+    """Packets and bytes of each published port, by protocol and the port inside."""
+    listed = outside.run("nft", "list", "set", "inet", "conductor", "through")
+    found = re.findall(r'"cond\d+" \. (tcp|udp) \. (\d+) counter packets (\d+) bytes (\d+)', listed)
+    return {(protocol, int(port)): (int(packets), int(size)) for protocol, port, packets, size in found}
+
+
+def test_what_passes_a_published_port_is_counted_by_port(box, far):
+    """Both directions, from this host's own programs as from elsewhere, over IPv4 and IPv6."""
+    serve(box, "web", "--expose", "80-8080", "--expose", "81-8081", "--expose", "80-8082")
+    wait_until(lambda: ask("127.0.0.1", 8080) == "I am web", 10, "it answers")
+    assert counted().keys() == {("tcp", 80), ("tcp", 81)} and counted()["tcp", 81] == (0, 0)
+    for asker in (lambda: ask("127.0.0.1", 8080), lambda: far.ask(outside.HERE, 8080), lambda: far.ask(outside.HERE6, 8080),
+                  lambda: ask(outside.HERE, 8082)):
+        before = counted()["tcp", 80]
+        assert asker() == "I am web"
+        packets, size = (now - then for now, then in zip(counted()["tcp", 80], before))
+        assert 8 <= packets <= 14 and size > 400, "a greeting, both ways"
+    assert counted()["tcp", 81] == (0, 0)
+    # Directly is not through a port.
+    before = counted()
+    assert ask(address(box, "web"), 80) == "I am web" and counted() == before
+    box.ok("delnetwork", "web", "-e", "81-8081")
+    assert counted().keys() == {("tcp", 80)}
+
+
+def test_one_container_does_not_fill_the_hosts_table_of_connections(box):
+    """As many as it may: then it is refused more at once, nobody else is, and doctor and networks tell."""
+    for name in ("web", "db"):
+        serve(box, name)
+        box.ok("addnetwork", name)
+    answers(box, "db", "I am db")
+    limit = int(re.search(r"ct count over (\d+)", kernel()[1])[1])
+    table = int(Path("/proc/sys/net/netfilter/nf_conntrack_max").read_text())
+    assert 0 < limit <= table / 4
+    pid = box.json("inspect", "web")["pid"]
+    gateway = address(box, "web").rsplit(".", 2)[0] + ".0.1"
+    # A datagram to each port of the host is a connection to its kernel.
+    flood = f"import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nfor p in range(1, {limit + 2000}):\n try: s.sendto(b'x', ('{gateway}', p))\n except OSError: pass"
+
+    def is_refused(name):
+        return "refused" in sh(box, name, "timeout 5 nc -w 3 host 4712 < /dev/null")
+
+    def is_crowded():  # datagrams are forgotten after half a minute
+        outside.run("nsenter", "-t", str(pid), "-n", "/usr/bin/python3", "-c", flood)
+        return is_refused("web")
+
+    with socket.create_server(("", 4712)):
+        assert not is_refused("web")
+        wait_until(is_crowded, 60, "no more connections are given to it")
+        assert not is_refused("db")
+    crowd = [r for r in box.json("networks")["host"]["remarks"] if "(web)" in r["place"]]
+    assert len(crowd) == 1 and "wanted more connections at once" in crowd[0]["sentence"]
+    assert any("(web)" in c["found"] for c in box.json("doctor") if c["check"] == "network")
+    answers(box, "web", "I am web")  # who asks it is not its own doing
+
+
 # ---- the internet
 
 def test_only_with_internet_does_it_get_out(box, far):

@@ -64,7 +64,9 @@ Snapshot a_network()
   snapshot.network.passages = {
       {.from_id = "web-id", .to_id = {}, .to_internet = true, .bytes = 9000, .packets = 9, .rate = 4096},
       {.from_id = "web-id", .to_id = "db-id", .bytes = 100, .packets = 1, .rate = 100},
-      {.from_id = "db-id", .to_id = "web-id", .bytes = 700, .packets = 7, .rate = 700}};
+      {.from_id = "db-id", .to_id = "web-id", .bytes = 700, .packets = 7, .rate = 700},
+      {.from_id = "web-id", .to_id = {}, .port = 80, .protocol = "tcp", .bytes = 500, .packets = 5, .rate = 500},
+      {.from_id = "web-id", .to_id = {}, .port = 80, .protocol = "udp", .bytes = 1, .packets = 1, .rate = 1}};
   return snapshot;
 }
 

@@ -88,10 +88,21 @@ TEST(Table, ClosesOthersOnlyWhenForwardingWasSwitchedOn)
 {
   EXPECT_EQ(others_text({}).find("drop"), std::string::npos);
   EXPECT_NE(others_text({.ipv4 = true}).find("ipv4 iifname != @forwarded drop"), std::string::npos);
-  const std::string whole = ruleset(subnet, {}, OldTable::none);
+  const std::string whole = ruleset(subnet, {}, OldTable::none, 100);
   EXPECT_EQ(whole.find('$'), std::string::npos);
   EXPECT_FALSE(whole.starts_with("flush"));
-  EXPECT_TRUE(ruleset(subnet, {}, OldTable::there).starts_with("flush table inet conductor\n"));
+  EXPECT_TRUE(ruleset(subnet, {}, OldTable::there, 100).starts_with("flush table inet conductor\n"));
+}
+
+TEST(Table, LimitsTheConnectionsOfAContainer)
+{
+  EXPECT_EQ(connection_limit(65536), 16384U);
+  EXPECT_EQ(connection_limit(8192), 2048U);
+  EXPECT_EQ(connection_limit(1 << 20), 16384U);
+  EXPECT_EQ(connection_limit(0), 16384U);
+  EXPECT_NE(connection_limit(1), no_limit);
+  EXPECT_NE(ruleset(subnet, {}, OldTable::none, 100).find("ct count over 100"), std::string::npos);
+  EXPECT_EQ(ruleset(subnet, {}, OldTable::none, no_limit).find("ct count"), std::string::npos);
 }
 
 TEST(Permissions, AreElements)
@@ -107,7 +118,8 @@ TEST(Permissions, AreElements)
             (std::vector<std::string>{
                 "internet cond7", "peers cond7 . cond9", "peers cond9 . cond7", "published tcp . 8080 : 10.83.0.7 . 80",
                 "published6 tcp . 8080 : fd12:3456:789a::7 . 80", "published_at 127.0.0.1 . udp . 53 : 10.83.0.7 . 53",
-                "published_at6 fd00::1 . tcp . 81 : fd12:3456:789a::7 . 80"}));
+                "published_at6 fd00::1 . tcp . 81 : fd12:3456:789a::7 . 80", "through cond7 . tcp . 80",
+                "through cond7 . udp . 53"}));
 }
 
 TEST(Permissions, ThatTheKernelCannotKeepAreRefused)
@@ -127,7 +139,7 @@ TEST(Permissions, DifferByWhatIsMissingAndExtra)
   const auto now = permissions_of("r", before, subnet);
   const Difference changes = difference(now, permissions_of("r", later, subnet));
   EXPECT_EQ(texts(changes.extra), std::vector<std::string>{"internet cond7"});
-  EXPECT_EQ(changes.missing.size(), 2U);
+  EXPECT_EQ(changes.missing.size(), 3U);
   EXPECT_TRUE(difference(now, now).empty());
   EXPECT_EQ(links_in(changes, 7), std::vector<LinkIndex>{7});
 
@@ -136,7 +148,7 @@ TEST(Permissions, DifferByWhatIsMissingAndExtra)
   const Standing standing = standing_among(now, {7, 9}, subnet);
   EXPECT_EQ(standing.counts.at(9).permissions, 2U);
   EXPECT_EQ(count_after(standing, alone, 9, subnet), 0U);
-  EXPECT_EQ(count_after(standing, changes, 7, subnet), 4U);
+  EXPECT_EQ(count_after(standing, changes, 7, subnet), 5U);
   EXPECT_TRUE(has_ports(after(now, changes)));
   EXPECT_FALSE(has_ports(now));
 }
@@ -174,5 +186,5 @@ TEST(Permissions, OfOthersAreNotTaken)
     EXPECT_NE(error.sentence().find("'db'"), std::string::npos);
   }
   EXPECT_TRUE(permissions_on(7, theirs, subnet).empty());
-  EXPECT_EQ(permissions_on(9, theirs, subnet).size(), 2U);
+  EXPECT_EQ(permissions_on(9, theirs, subnet).size(), 3U);
 }

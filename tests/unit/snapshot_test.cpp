@@ -323,7 +323,7 @@ struct CountingNetwork : NoNetwork {
   std::vector<Passage> passages() override
   {
     ++dumps;
-    return {{7, 0, bytes, 10}, {7, 9, 50, 1}, {55, 0, 1, 1}};
+    return {{7, 0, 0, {}, bytes, 10}, {7, 9, 0, {}, 50, 1}, {55, 0, 0, {}, 1, 1}, {7, 0, 80, "tcp", bytes, 1}};
   }
 };
 
@@ -345,10 +345,13 @@ TEST(NetworkReader, TellsContainersInsteadOfLinksByOneDumpATime)
   EXPECT_EQ(reader.picture().refusals[1].to_link, "eth0");
   network.bytes = 3000;
   reader.read(network, ids, 3'000'000);
-  ASSERT_EQ(reader.picture().passages.size(), 2u);
+  ASSERT_EQ(reader.picture().passages.size(), 3u);
   EXPECT_TRUE(reader.picture().passages[0].to_internet);
   EXPECT_DOUBLE_EQ(reader.picture().passages[0].rate, 1000);
   EXPECT_EQ(reader.picture().passages[1].to_id, "db");
+  EXPECT_EQ(reader.picture().passages[2].port, 80);
+  EXPECT_FALSE(reader.picture().passages[2].to_internet);
+  EXPECT_DOUBLE_EQ(reader.picture().passages[2].rate, 1000);
 }
 
 TEST(NetworkReader, AsksNothingWithoutALink)

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 namespace conductor::console {
@@ -52,6 +53,24 @@ const PassagePicture* passage(const Snapshot& snapshot, const std::string& from,
 }
 
 double rate_of(const PassagePicture* passage) { return passage != nullptr ? passage->rate : 0; }
+
+// Through a range of published ports, counted by the container's own: "8000..8010", its protocol behind the other side.
+double rate_through(const Snapshot& snapshot, const std::string& id, const PublishedRange& range)
+{
+  unsigned first = 0, last = 0;
+  const char* const end = range.inner.data() + range.inner.size();
+  const auto [behind, error] = std::from_chars(range.inner.data(), end, first);
+  if (error != std::errc{}) return 0;
+  constexpr std::string_view dots = "..";
+  if (!std::string_view{behind, end}.starts_with(dots) ||
+      std::from_chars(behind + dots.size(), end, last).ec != std::errc{})
+    last = first;
+  const std::string protocol = range.outer.ends_with("/udp") ? "udp" : "tcp";
+  double rate = 0;
+  for (const auto& each : snapshot.network.passages)
+    if (each.from_id == id && each.port >= first && each.port <= last && each.protocol == protocol) rate += each.rate;
+  return rate;
+}
 
 bool is_running(const ContainerPicture& container)
 {
@@ -168,7 +187,8 @@ std::vector<UseRow> use_rows(const Snapshot& snapshot, const ContainerPicture& c
                       .refused = other.empty() ? 0 : refused_between(snapshot, id, other)});
     }
     for (const PublishedRange& range : ranges_of(container.link->published))
-      rows.push_back({.what = range.outer + " -> " + range.inner});
+      rows.push_back({.what = range.outer + " -> " + range.inner,
+                      .both = is_running(container) ? rate_text(rate_through(snapshot, id, range)) : ""});
   }
   for (const auto& each : snapshot.network.refusals) {
     if (each.from_id != id && each.to_id != id) continue;
