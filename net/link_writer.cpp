@@ -145,15 +145,16 @@ std::string ipv6_setting(const std::string& link, const char* name)
   return fmt::format("/proc/sys/net/ipv6/conf/{}/{}", link, name);
 }
 
-// A router advertisement on this link is never right. The rules drop them too, so a /proc/sys that may not be written
-// (a host that is a container itself) is not the end. Redirects need no word: they count only from the link-local
-// address of a router in use, and neither end has one.
+// A router advertisement on this link is never right, nor is a redirect. The rules drop them too, so a /proc/sys that
+// may not be written (a host that is a container itself) is not the end.
 void refuse_advertisements(Trace& trace, const std::string& link)
 {
-  try {
-    kernel::write_value(trace, AT_FDCWD, ipv6_setting(link, "accept_ra"), "0");
-  } catch (const Error& error) {
-    if (error.number() != EROFS && error.number() != EACCES && error.number() != ENOENT) throw;
+  for (const char* setting : {"accept_ra", "accept_redirects"}) {
+    try {
+      kernel::write_value(trace, AT_FDCWD, ipv6_setting(link, setting), "0");
+    } catch (const Error& error) {
+      if (error.number() != EROFS && error.number() != EACCES && error.number() != ENOENT) throw;
+    }
   }
 }
 
