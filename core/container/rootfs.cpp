@@ -12,6 +12,7 @@
 #include "core/kernel/namespaces.h"
 #include "core/kernel/process.h"
 #include "core/store/images.h"
+#include "core/store/volumes.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -42,7 +43,10 @@ void plan_bind(RootfsPlan& plan, BindPlan bind)
   struct stat status {};
   if (::stat(bind.source.c_str(), &status) < 0)
     throw Error{attempt(bind), errno,
-                errno == ENOENT ? "a volume is a directory or file of this host: make it first" : ""};
+                errno == ENOENT ? "a directory or file of this host must be there: make it first, or give a name (-v "
+                                  "data:" +
+                                      bind.target + ") for a volume of conductor's own"
+                                : ""};
   bind.directory = S_ISDIR(status.st_mode);
   plan.binds.push_back(std::move(bind));
 }
@@ -51,7 +55,9 @@ Fd make_bind(Trace& trace, const BindPlan& bind, int user_namespace)
 {
   try {
     Fd mount = kernel::clone_tree(trace, AT_FDCWD, bind.source, bind.directory);
-    if (bind.map_ids && user_namespace >= 0) kernel::map_ids(trace, mount.get(), user_namespace, visible(bind.source));
+    kernel::make_private(trace, mount.get());
+    if (bind.map_ids && user_namespace >= 0)
+      kernel::map_ids(trace, mount.get(), user_namespace, visible(bind.source), bind.directory);
     uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
     if (bind.read_only) attributes |= MOUNT_ATTR_RDONLY;
     kernel::set_attributes(trace, mount.get(), attributes, bind.directory);
@@ -102,7 +108,9 @@ RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw
                        .read_only = true,
                        .map_ids = false});
   for (const auto& volume : spec.volumes)
-    plan_bind(plan, {.source = volume.source, .target = volume.target, .read_only = volume.read_only});
+    plan_bind(
+        plan,
+        {.source = Volumes{root}.source(spec.id, volume), .target = volume.target, .read_only = volume.read_only});
   return plan;
 }
 
@@ -230,12 +238,7 @@ public:
   void binds()
   {
     for (const auto& bind : plan_.binds) attach_bind(trace_, root_.get(), bind, take());
-    for (const auto& target : spec_.tmpfs) {
-      const Fd mount =
-          kernel::new_file_system(trace_, "tmpfs", {{"mode", "1777"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, target);
-      const Fd directory = kernel::make_directories_in_root(trace_, root_.get(), target, 0755);
-      kernel::attach(trace_, mount.get(), directory.get(), target);
-    }
+    for (const auto& text : spec_.tmpfs) tmpfs(memory_mount(text));
   }
 
   void step_mounts()
@@ -306,6 +309,16 @@ private:
     kernel::MountOptions options{{"mode", "1777"}};
     if (size != 0) options.emplace_back("size", std::to_string(size));
     return kernel::new_file_system(trace_, "tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, target);
+  }
+
+  void tmpfs(const MemoryMount& wish)
+  {
+    kernel::MountOptions options{{"mode", wish.mode}};
+    if (wish.size_bytes != 0) options.emplace_back("size", std::to_string(wish.size_bytes));
+    unsigned attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    if (wish.read_only) attributes |= MOUNT_ATTR_RDONLY;
+    if (!wish.executable) attributes |= MOUNT_ATTR_NOEXEC;
+    whole(kernel::new_file_system(trace_, "tmpfs", options, attributes, wish.target), wish.target);
   }
 
   void whole(const Fd& mount, const std::string& target)

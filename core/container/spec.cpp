@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <ctime>
+#include <set>
 
 #include <sys/random.h>
 
@@ -49,6 +51,20 @@ void check_mount_point(std::string_view path, const char* what)
   if (depth == 0)
     throw usage_error(std::string{what} + " '" + visible(path) + "' is the whole root directory",
                       "name a directory in it; a root of one's own is an image: FROM scratch and COPY");
+}
+
+void check_volume_name(const std::string& name)
+{
+  if (!is_name(name))
+    throw usage_error("'" + visible(name) + "' cannot be a volume's name",
+                      "names are as those of containers; a directory of this host begins with '/' or './'");
+}
+
+// Two mounts on one place: the second would hide the first.
+void check_once(std::set<std::string>& targets, std::string target)
+{
+  while (target.size() > 1 && target.ends_with('/')) target.pop_back();
+  if (!targets.insert(target).second) throw usage_error("two volumes have the target '" + visible(target) + "'");
 }
 
 void check_variable(const std::string& variable)
@@ -165,16 +181,87 @@ void check_spec(const Spec& spec)
   for (const std::string& variable : spec.process.env) check_variable(variable);
   check_inside_path(spec.process.workdir, "working directory");
   refuse_nul(spec.process.user, "user");
+  std::set<std::string> targets;
   for (const Volume& volume : spec.volumes) {
-    check_inside_path(volume.source, "volume source");
+    if (volume.name.empty()) {
+      if (!volume.anonymous) check_inside_path(volume.source, "volume source");
+    } else {
+      check_volume_name(volume.name);
+    }
     check_mount_point(volume.target, "volume target");
+    check_once(targets, volume.target);
   }
-  for (const std::string& path : spec.tmpfs) check_mount_point(path, "tmpfs");
+  for (const std::string& text : spec.tmpfs) {
+    const MemoryMount mount = memory_mount(text);
+    check_mount_point(mount.target, "tmpfs");
+    check_once(targets, mount.target);
+  }
   for (const std::string& path : spec.devices) check_inside_path(path, "device");
   check_process_limits(spec);
   kernel::check_limits(spec.limits);
   check_restart(spec.restart);
   if (spec.stop_seconds < 0) throw usage_error("the grace time of stop cannot be negative");
+}
+
+namespace {
+
+// A row is a word of --tmpfs and what it sets; with a value behind '=' or without.
+struct MemoryOption {
+  std::string_view name;
+  bool (*take)(MemoryMount&, std::string_view value);
+};
+bool take_size(MemoryMount& mount, std::string_view value)
+{
+  constexpr std::string_view units = "kmgt";
+  const size_t digits = std::min(value.find_first_not_of("0123456789"), value.size());
+  uint64_t number = 0;
+  if (digits == 0 || std::from_chars(value.data(), value.data() + digits, number).ec != std::errc{}) return false;
+  std::string_view unit = value.substr(digits);
+  if (!unit.empty()) {
+    const size_t power = units.find(static_cast<char>(unit.front() | 0x20));
+    if (power == std::string_view::npos || unit.size() > 1 || number > (UINT64_MAX >> (10 * (power + 1)))) return false;
+    number <<= 10 * (power + 1);
+  }
+  mount.size_bytes = number;
+  return number > 0;
+}
+bool take_mode(MemoryMount& mount, std::string_view value)
+{
+  mount.mode = value;
+  return !value.empty() && value.size() <= 4 && value.find_first_not_of("01234567") == std::string_view::npos;
+}
+constexpr MemoryOption memory_options[] = {
+    {"size", take_size},
+    {"mode", take_mode},
+    {"ro", [](MemoryMount& mount, std::string_view value) { return mount.read_only = true, value.empty(); }},
+    {"rw", [](MemoryMount&, std::string_view value) { return value.empty(); }},
+    {"exec", [](MemoryMount&, std::string_view value) { return value.empty(); }},
+    {"noexec", [](MemoryMount& mount, std::string_view value) { return mount.executable = false, value.empty(); }},
+    // These are always so.
+    {"nosuid", [](MemoryMount&, std::string_view value) { return value.empty(); }},
+    {"nodev", [](MemoryMount&, std::string_view value) { return value.empty(); }},
+};
+
+} // namespace
+
+MemoryMount memory_mount(std::string_view text)
+{
+  MemoryMount mount;
+  const size_t colon = std::min(text.find(':'), text.size());
+  mount.target = text.substr(0, colon);
+  std::string_view rest = text.substr(std::min(colon + 1, text.size()));
+  while (!rest.empty()) {
+    const size_t comma = std::min(rest.find(','), rest.size());
+    const std::string_view word = rest.substr(0, comma);
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+    const size_t equals = std::min(word.find('='), word.size());
+    const auto row = std::find_if(std::begin(memory_options), std::end(memory_options),
+                                  [&](const MemoryOption& option) { return option.name == word.substr(0, equals); });
+    if (row == std::end(memory_options) || !row->take(mount, word.substr(std::min(equals + 1, word.size()))))
+      throw usage_error("--tmpfs " + visible(text) + ": '" + visible(word) + "' is not understood",
+                        "--tmpfs /run:size=64m,mode=755; ro and noexec are possible, too");
+  }
+  return mount;
 }
 
 std::string visible(std::string_view text, size_t most)

@@ -14,11 +14,26 @@
 
 namespace conductor {
 
+// What appears at `target`. With a source: that directory or file of the host. With a name: the volume of this root
+// that is called so; an anonymous one has a number for a name, lies in the container's own directory and goes with it.
 struct Volume {
-  std::string source; // absolute path on the host
+  std::string source; // absolute path on the host; empty with a name
   std::string target; // absolute path inside
   bool read_only = false;
+  std::string name;
+  bool anonymous = false;
 };
+
+// A file system in memory, as --tmpfs says it: "/run", "/run:size=64M,mode=755,ro".
+struct MemoryMount {
+  std::string target;      // absolute path inside
+  uint64_t size_bytes = 0; // 0: half of the memory, the kernel's own limit
+  std::string mode = "1777";
+  bool read_only = false;
+  bool executable = true;
+};
+// Throws a usage Error.
+MemoryMount memory_mount(std::string_view text);
 
 struct Ulimit {
   std::string name; // "nofile"
@@ -52,7 +67,7 @@ struct Spec {
   std::map<std::string, std::string> labels;
   ProcessSpec process;
   std::vector<Volume> volumes;
-  std::vector<std::string> tmpfs; // absolute paths inside
+  std::vector<std::string> tmpfs; // as memory_mount() reads them
   std::vector<Ulimit> ulimits;
   std::vector<std::string> devices;           // host paths
   std::vector<std::string> cap_add, cap_drop; // "NET_ADMIN", "ALL"

@@ -24,6 +24,8 @@ void fields(const Volume*, Visit visit)
   visit("source", &Volume::source);
   visit("target", &Volume::target);
   visit("read_only", &Volume::read_only);
+  visit("name", &Volume::name);
+  visit("anonymous", &Volume::anonymous);
 }
 
 template <class Visit>

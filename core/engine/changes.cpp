@@ -59,7 +59,7 @@ public:
   {
     for (const char* place : own_places) places_.insert(place);
     for (const Volume& volume : spec.volumes) places_.insert(volume.target.substr(1));
-    for (const std::string& target : spec.tmpfs) places_.insert(target.substr(1, target.find(':') - 1));
+    for (const std::string& target : spec.tmpfs) places_.insert(memory_mount(target).target.substr(1));
   }
 
   std::vector<Change> run(int upper)

@@ -4,9 +4,11 @@
 #include "core/base/error.h"
 #include "core/base/undo.h"
 #include "core/container/command.h"
+#include "core/engine/volumes.h"
 #include "core/kernel/group_limits.h"
 #include "core/kernel/signals.h"
 #include "core/store/journal.h"
+#include "core/store/volumes.h"
 
 #include <algorithm>
 #include <array>
@@ -84,6 +86,7 @@ Spec complete(const CreateRequest& request, const Image& image)
   }
   for (const auto& [key, value] : image.config.labels) spec.labels.emplace(key, value);
   if (spec.hostname.empty()) spec.hostname = spec.name;
+  add_image_volumes(spec, image.config);
   return spec;
 }
 
@@ -127,6 +130,11 @@ Spec create(Context& context, const CreateRequest& request)
   }
   Undo undo{context.trace};
   undo.push("remove what was created", [&] { containers.remove(spec.id, spec.name); });
+  const std::vector<std::string> made = ensure_volumes(context, spec);
+  if (!made.empty())
+    undo.push("remove the new volumes", [&] {
+      for (const std::string& volume : made) Volumes{context.root}.remove(volume);
+    });
   if (spec.networked)
     save_network_wish(context.root, spec.id,
                       {.attached = true, .internet = request.internet, .published = request.published, .peers = {}});

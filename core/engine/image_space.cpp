@@ -3,8 +3,10 @@
 #include "core/engine/images.h"
 
 #include "core/base/error.h"
+#include "core/engine/volumes.h"
 #include "core/kernel/files.h"
 #include "core/store/blobs.h"
+#include "core/store/volumes.h"
 #include "core/store/workshop.h"
 
 #include <algorithm>
@@ -233,8 +235,16 @@ Space space(Context& context, bool containers_too)
   for (const std::string& hex : blobs.list()) found.rows.push_back({"blob", hex, blobs.size(hex), blob_owners[hex]});
   for (const Container& container : containers) {
     if (!containers_too) break;
-    const uint64_t bytes = bytes_below(root, Containers{root}.path(container.spec.id) + "/rw/upper").bytes;
+    const std::string path = Containers{root}.path(container.spec.id);
+    const uint64_t bytes = bytes_below(root, path + "/rw/upper").bytes + bytes_below(root, path + "/volumes").bytes;
     found.rows.push_back({"container", container.spec.name, bytes, {"container " + container.spec.name}});
+  }
+  for (const ListedVolume& volume : list_volumes(context)) {
+    ++found.volumes;
+    if (!containers_too) continue;
+    SpaceRow row{"volume", volume.name, bytes_below(root, Volumes::path("", {.name = volume.name})).bytes, {}};
+    for (const std::string& user : volume.used_by) row.owners.push_back("container " + user);
+    found.rows.push_back(std::move(row));
   }
   if (containers_too && kernel::exists(root.dir(), "build"))
     found.rows.push_back({"build", "caches of RUN", bytes_below(root, "build").bytes, {"cache"}});
@@ -287,11 +297,9 @@ std::string space_json(const Space& space)
   nlohmann::ordered_json objects = nlohmann::ordered_json::array();
   for (const SpaceRow& row : space.rows)
     objects.push_back({{"kind", row.kind}, {"id", row.id}, {"size_bytes", row.size_bytes}, {"owners", row.owners}});
-  const nlohmann::ordered_json document{{"images", space.images},
-                                        {"containers", space.containers},
-                                        {"cached_steps", space.cached_steps},
-                                        {"free_bytes", space.free_bytes},
-                                        {"objects", std::move(objects)}};
+  const nlohmann::ordered_json document{{"images", space.images},         {"containers", space.containers},
+                                        {"volumes", space.volumes},       {"cached_steps", space.cached_steps},
+                                        {"free_bytes", space.free_bytes}, {"objects", std::move(objects)}};
   return document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

@@ -57,17 +57,18 @@ std::string inspect(Context& context, const std::string& reference);
 // ---- the room that it all takes (image_space.cpp): counted by object, from what each says about itself
 
 struct SpaceRow {
-  std::string kind; // "layer", "blob", "container", "build"
-  std::string id;   // of a layer or blob; a container's name
+  std::string kind; // "layer", "blob", "container", "volume", "build"
+  std::string id;   // of a layer or blob; a container's or a volume's name
   uint64_t size_bytes = 0;
   std::vector<std::string> owners; // "image web:latest", "container one", "cache"; none: nobody needs it
 };
 struct Space {
   std::vector<SpaceRow> rows;
-  size_t images = 0, containers = 0, cached_steps = 0;
+  size_t images = 0, containers = 0, volumes = 0, cached_steps = 0;
   uint64_t free_bytes = 0; // of the file system
 };
-// containers: count what containers wrote and what RUN keeps, too, which means to look at each of those files.
+// containers: count what containers wrote, what lies in volumes and what RUN keeps, too, which means to look at each of
+// those files.
 Space space(Context& context, bool containers);
 std::string space_json(const Space& space);
 

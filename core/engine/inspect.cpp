@@ -6,9 +6,12 @@
 #include "core/kernel/confine.h"
 #include "core/kernel/files.h"
 #include "core/snapshot/statistics.h"
+#include "core/store/volumes.h"
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -29,6 +32,21 @@ Json id_ranges(const std::string& text)
   for (const char* at = text.c_str(); std::sscanf(at, "%u %u %u%n", &inside, &host, &count, &length) == 3; at += length)
     ranges.push_back({{"inside", inside}, {"host", host}, {"count", count}});
   return ranges;
+}
+
+// Spaces and the like are octal in mountinfo: "\\040".
+std::string plain_text(std::string_view text)
+{
+  std::string plain;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '\\' || at + 3 >= text.size()) {
+      plain += text[at];
+      continue;
+    }
+    plain += static_cast<char>((text[at + 1] - '0') << 6 | (text[at + 2] - '0') << 3 | (text[at + 3] - '0'));
+    at += 3;
+  }
+  return plain;
 }
 
 // What the kernel has in force now, read from where it keeps it.
@@ -79,6 +97,48 @@ Json limits_of(const Root& root, const Container& container)
   return json;
 }
 
+// What is mounted at each place, with the options of the mount (/proc/PID/mountinfo: proc_pid_mountinfo(5)).
+std::map<std::string, std::string> mounted(const Container& container)
+{
+  std::map<std::string, std::string> found;
+  if (container.status.pid == 0) return found;
+  const std::string text =
+      kernel::find_content(AT_FDCWD, "/proc/" + std::to_string(container.status.pid) + "/mountinfo").value_or("");
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::array<char, 4096> point{}, options{};
+    const std::string line = text.substr(at, end - at);
+    if (std::sscanf(line.c_str(), "%*s %*s %*s %*s %4095s %4095s", point.data(), options.data()) == 2)
+      found[plain_text(point.data())] = options.data();
+    at = end + 1;
+  }
+  return found;
+}
+
+Json mounts(const Root& root, const Container& container)
+{
+  const auto in_force = mounted(container);
+  Json list = Json::array();
+  const auto add = [&](const char* type, const std::string& name, const std::string& source, const std::string& target,
+                       bool read_only) {
+    const auto found = in_force.find(target);
+    list.push_back({{"type", type},
+                    {"name", name},
+                    {"source", source},
+                    {"target", target},
+                    {"read_only", read_only},
+                    {"in_force", found == in_force.end() ? Json(nullptr) : Json(found->second)}});
+  };
+  for (const Volume& volume : container.spec.volumes)
+    add(volume.name.empty() ? "bind" : "volume", volume.anonymous ? "" : volume.name,
+        Volumes{root}.source(container.spec.id, volume), volume.target, volume.read_only);
+  for (const std::string& text : container.spec.tmpfs) {
+    const MemoryMount mount = memory_mount(text);
+    add("tmpfs", "", "", mount.target, mount.read_only);
+  }
+  return list;
+}
+
 } // namespace
 
 std::string inspect(Context& context, const std::string& id)
@@ -96,6 +156,7 @@ std::string inspect_document(const Root& root, const Container& container)
   json["keeper"] = container.status.keeper;
   json["spec"] = Json::parse(to_json(container.spec), nullptr, false);
   json["directory"] = root.path() + "/" + Containers{root}.path(container.spec.id);
+  json["mounts"] = mounts(root, container);
   json["in_force"] = in_force(root, container);
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }

@@ -6,6 +6,7 @@
 #include "core/container/name_files.h"
 #include "core/container/start.h"
 #include "core/engine/networks.h"
+#include "core/engine/volumes.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
 #include "core/kernel/process.h"
@@ -60,6 +61,8 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   // The run directory is the intent: while it is there, something of this container may be in the kernel.
   Fd run_directory = containers.run_directory(spec.id);
   undo.push("remove the run directory", [&] { kernel::remove_tree(trace, root.run(), "c/" + spec.id); });
+
+  ensure_volumes(context, spec); // of a container whose making was killed, or whose volume somebody deleted
 
   StartRequest request{
       .root = root, .spec = spec, .rw = containers.path(spec.id) + "/rw", .is_volatile = spec.auto_remove};

@@ -234,7 +234,22 @@ void set_attributes(Trace& trace, int mount, uint64_t set, bool recursive)
   if (result.failed()) throw Error{fmt::format("set {} on a mount", constants(set)), result.error};
 }
 
-void map_ids(Trace& trace, int mount, int user_namespace, const std::string& shown_source)
+void make_private(Trace& trace, int mount)
+{
+  mount_attr attributes{};
+  attributes.propagation = MS_PRIVATE;
+  const auto result = perform(
+      trace, "mount_setattr",
+      [&] {
+        return CallText{fmt::format("mount_setattr({}, MS_PRIVATE)", path_of(mount)), "mount --make-rprivate TARGET"};
+      },
+      [&] {
+        return ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes);
+      });
+  if (result.failed()) throw Error{"make a mount private", result.error};
+}
+
+void map_ids(Trace& trace, int mount, int user_namespace, const std::string& shown_source, bool recursive)
 {
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_IDMAP;
@@ -245,10 +260,14 @@ void map_ids(Trace& trace, int mount, int user_namespace, const std::string& sho
         return CallText{fmt::format("mount_setattr({}, MOUNT_ATTR_IDMAP, {})", shown_source, path_of(user_namespace)),
                         "mount --bind -o X-mount.idmap=/proc/PID/ns/user SOURCE TARGET   # util-linux 2.39"};
       },
-      [&] { return ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes); });
+      [&] {
+        return ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attributes,
+                         sizeof attributes);
+      });
   if (result.failed())
     throw Error{fmt::format("map the ids of {}", shown_source), result.error,
-                "its file system may not support id-mapped mounts on this kernel"}
+                recursive ? "its file system, or one mounted below it, may not support id-mapped mounts on this kernel"
+                          : "its file system may not support id-mapped mounts on this kernel"}
         .with_flag_hint("run --userns host does without");
 }
 

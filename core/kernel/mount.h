@@ -33,11 +33,14 @@ Fd overlay(Trace& trace, const OverlayRequest& request);
 
 // open_tree(OPEN_TREE_CLONE): a detached copy of the mount at (at, path). recursive: with what is mounted below.
 Fd clone_tree(Trace& trace, int at, const std::string& path, bool recursive);
+// Nothing mounted below it here shows elsewhere, nor the other way round: mount_setattr(2) with MS_PRIVATE, and all
+// that is mounted below. Throws Error.
+void make_private(Trace& trace, int mount);
 // mount_setattr(2) on a mount descriptor.
 void set_attributes(Trace& trace, int mount, uint64_t set, bool recursive);
 // mount_setattr(MOUNT_ATTR_IDMAP) with the mapping of a user namespace. shown_source: what the mount is a clone of, for
-// messages; attached nowhere, it has no path of its own. Throws Error.
-void map_ids(Trace& trace, int mount, int user_namespace, const std::string& shown_source);
+// messages; attached nowhere, it has no path of its own. recursive: with what is mounted below. Throws Error.
+void map_ids(Trace& trace, int mount, int user_namespace, const std::string& shown_source, bool recursive = false);
 // move_mount(2) of a detached mount onto what `target` (a descriptor) is.
 void attach(Trace& trace, int mount, int target, const std::string& shown_target);
 

@@ -275,7 +275,7 @@ namespace {
 bool wrote_nothing(const Root& root, const std::string& doomed)
 {
   const auto upper = find_directory(root.dir(), doomed + "/rw/upper");
-  return upper && list_directory(upper->get(), ".").empty();
+  return upper && !exists(root.dir(), doomed + "/volumes") && list_directory(upper->get(), ".").empty();
 }
 
 // The last container takes the groups of its root along, which is possible only when its keeper has left them.

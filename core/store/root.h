@@ -10,6 +10,7 @@
 //   root/build/            what helps builds and may go at any time: caches of RUN, known contents, reasons
 //   root/containers/id/<id>/   spec.json status.json network.json lock rw/{upper,work} log/
 //   root/containers/name/<name>  symlink to ../id/<id>
+//   root/volumes/<name>/data  a volume; those without a name lie in containers/id/<id>/volumes/<number>/data
 //   root/network/<index>  symlink to a container id: this link, and with it this address, is taken
 //   root/tmp/              what is being made; removed when nobody holds its lock
 //   root/run               symlink to the runtime directory in use

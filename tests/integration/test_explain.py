@@ -19,7 +19,8 @@ CHANGING = ["build made {directory}/Conductorfile", "pull {registry}/web", "push
             "save {image} --format docker -o {directory}/docker.tar", "load {directory}/image.tar --name loaded",
             "export running -o {directory}/files.tar", "export {image} -o {directory}/files.tar",
             "import {directory}/tree.tar imported", "commit running made", "cp {directory}/Conductorfile running:/x",
-            "cp running:/etc {directory}/etc", "cp -a {directory}/motd stopped:/etc/hosts", "prune --force", "run --rm {image} -- true",
+            "cp running:/etc {directory}/etc", "cp -a {directory}/motd stopped:/etc/hosts", "prune --force", "prune --force --volumes  # volume",
+            "rmvolume data  # volume", "create -v new:/etc {image} web", "run --rm -v data:/d -v /e {image} -- true  # volume", "run --rm {image} -- true",
             "run -d {image} web -- sleep 1000",
             "run --rm --userns host --network host --read-only --tmpfs /t --memory 64M --cpus 0.5 --pids 50 -v /etc:/x:ro {image}"
             " -- true", "create {image} web", "start stopped", "exec running -- true", "exec -d running -- sleep 1000",
@@ -28,7 +29,7 @@ CHANGING = ["build made {directory}/Conductorfile", "pull {registry}/web", "push
             "addnetwork running  # connected", "delnetwork running  # connected", "peer running stopped",
             "unpeer running stopped  # connected", "run --rm --internet {image} -- true", "stop running  # connected"]
 # Those that only look, or only join what runs; the console changes things by other verbs.
-LOOKING = {"images", "history", "df", "attach", "wait", "ps", "inspect", "diff", "logs", "networks", "top", "stats", "sessions", "events", "console", "config",
+LOOKING = {"images", "history", "df", "attach", "wait", "ps", "inspect", "diff", "volumes", "logs", "networks", "top", "stats", "sessions", "events", "console", "config",
            "completion", "version", "help"}
 
 
@@ -144,6 +145,8 @@ def test_strace_shows_nothing_that_explain_does_not(box, words, request):
         box.ok("run", "-d", box.image, "running", "--", "sleep", "1000")
     if "stopped" in words:
         box.ok("create", box.image, "stopped", "--", "sleep", "1000")
+    if "volume" in words:
+        box.ok("run", "--rm", "-v", "data:/d", box.image, "--", "true")
     if "connected" in words:
         if "stopped" not in words:
             box.ok("create", box.image, "stopped")

@@ -55,14 +55,14 @@ def test_setuid_programs_and_devices_of_a_volume_have_no_effect(box, shared):
 
 def test_a_volume_that_is_not_there_is_an_error_with_a_cure(box):
     said = box.fails("run", "box", "web", "-v", "/nothing/here:/data", "--", "true", status=125)
-    assert "/nothing/here" in said and "hint: a volume is a directory or file of this host" in said
+    assert "/nothing/here" in said and "hint: a directory or file of this host must be there" in said
     assert box.json("ps", "-a") == []
 
 
 def test_a_volume_whose_ids_cannot_be_mapped_is_named_as_it_was_written(box):
     said = box.fails("run", "box", "web", "-v", "/dev:/d", "--", "true", status=125)
     assert "mount /dev at /d: map the ids of /dev: Invalid argument" in said
-    assert "hint: its file system may not support id-mapped mounts" in said
+    assert "hint: its file system, or one mounted below it, may not support id-mapped mounts" in said
 
 
 @pytest.mark.parametrize("option", [["-v", "/tmp:/"], ["-v", "/tmp:/a/.."], ["--tmpfs", "/"]], ids=" ".join)

@@ -28,7 +28,7 @@ WHOLE_TREES = {"remove_tree": REMOVING, "copy": FILES, "unpack": FILES, "spawn":
 # What is no change: locks end with their holder (core/store/lock.cpp, core/container/log_writer.cpp), these devices keep
 # nothing, a stream opened once more is the same stream, and so is a file under the name that it has until it is renamed
 # to the one that was told. And a log is written by the keeper for the container, as long as that runs.
-NO_CHANGE = re.compile(r"/(lock|lock-[0-9a-f]{64}|log/writer|log/log)$|^/dev/(null|tty|ptmx|pts/.*)$|^/proc/self/fd/\d+$"
+NO_CHANGE = re.compile(r"/(\.?lock|lock-[0-9a-f]{64}|log/writer|log/log)$|^/dev/(null|tty|ptmx|pts/.*)$|^/proc/self/fd/\d+$"
                        r"|/\.[0-9a-f]{16}\.tmp$|^(pipe|socket|anon_inode):")
 
 

@@ -57,8 +57,43 @@ TEST(Values, Volumes)
   EXPECT_EQ(volume.target, "/data");
   EXPECT_TRUE(volume.read_only);
   EXPECT_FALSE(parse_volume("/a:/b").read_only);
-  EXPECT_TRUE(parse_volume("here:/b").source.starts_with('/'));
-  for (const char* wrong : {"", "/a", "/a:b", ":/b", "/a:/b:/c"}) refused([&] { parse_volume(wrong); }, "--volume");
+  EXPECT_TRUE(parse_volume("./here:/b").source.starts_with('/'));
+  EXPECT_EQ(parse_volume("here:/b").name, "here");
+  EXPECT_EQ(parse_volume("here:/b").source, "");
+  EXPECT_TRUE(parse_volume("/b").anonymous);
+  for (const char* wrong : {"", "a", "/a:b", ":/b", "/a:/b:/c", "a/b:/c", "a::ro"})
+    refused([&] { parse_volume(wrong); }, "--volume");
+}
+
+TEST(Values, MountsAsDockerSpellsThem)
+{
+  Spec spec;
+  parse_mount("type=bind,source=/srv,target=/a,readonly", spec);
+  parse_mount("type=volume,src=data,dst=/b", spec);
+  parse_mount("dst=/c", spec);
+  parse_mount("type=tmpfs,destination=/d,tmpfs-size=64m,tmpfs-mode=700", spec);
+  ASSERT_EQ(spec.volumes.size(), 3u);
+  EXPECT_EQ(spec.volumes[0].source, "/srv");
+  EXPECT_TRUE(spec.volumes[0].read_only);
+  EXPECT_EQ(spec.volumes[1].name, "data");
+  EXPECT_TRUE(spec.volumes[2].anonymous);
+  const MemoryMount memory = memory_mount(spec.tmpfs.at(0));
+  EXPECT_EQ(memory.target, "/d");
+  EXPECT_EQ(memory.size_bytes, 64u << 20);
+  EXPECT_EQ(memory.mode, "700");
+  for (const char* wrong : {"", "type=bind,src=data,dst=/a", "type=volume,src=/x,dst=/a", "type=tmpfs,src=/x,dst=/a",
+                            "type=nfs,src=a,dst=/a", "type=bind,src=/x", "colour=red", "dst=/a,readonly=maybe"})
+    refused([&] { parse_mount(wrong, spec); }, "--mount");
+}
+
+TEST(Values, OptionsOfMemory)
+{
+  EXPECT_EQ(memory_mount("/run").target, "/run");
+  EXPECT_FALSE(memory_mount("/run:noexec,ro").executable);
+  EXPECT_TRUE(memory_mount("/run:noexec,ro,nosuid").read_only);
+  for (const char* wrong : {"/run:size=", "/run:size=0", "/run:size=9x", "/run:mode=9", "/run:mode=77777", "/run:huge",
+                            "/run:size=99999999999t"})
+    EXPECT_THROW(memory_mount(wrong), Error) << wrong;
 }
 
 TEST(Values, Ulimits)

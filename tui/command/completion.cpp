@@ -17,6 +17,7 @@ std::string_view source_of(std::string_view kind)
   if (kind == "paused") return "ps -q --filter state=paused";
   if (kind == "stopped") return "ps -aq --filter state=exited --filter state=created";
   if (kind == "image") return "images -q";
+  if (kind == "volume") return "volumes -q";
   return {};
 }
 

@@ -46,6 +46,7 @@ constexpr Elsewhere elsewhere[] = {
     {"build", "--tag", "the name stands behind the verb: conductor build NAME [FILE]"},
     {"build", "-f", "the file stands behind the name: conductor build NAME FILE"},
     {"build", "--file", "the file stands behind the name: conductor build NAME FILE"},
+    {"volume", "", "did you mean 'volumes' or 'rmvolume'? run -v NAME:DST makes one"},
     {"list", "", "did you mean 'ps' or 'images'?"},
     {"ls", "", "did you mean 'ps' or 'images'?"},
     {"container", "", "the verbs stand alone: conductor ps, conductor rm"},

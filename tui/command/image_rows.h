@@ -50,7 +50,8 @@ inline constexpr Option commit_options[] = {
 };
 inline constexpr Option df_options[] = {
     {"verbose", 'v', {}, "each layer, packed layer and container, with who needs it"}};
-inline constexpr Option prune_options[] = {{"force", 'f', {}, "do not ask"}};
+inline constexpr Option prune_options[] = {{"force", 'f', {}, "do not ask"},
+                                           {"volumes", 0, {}, "also volumes that no container uses"}};
 
 inline constexpr Option list_options[] = {
     {"quiet", 'q', {}, "names only"},

@@ -1,6 +1,7 @@
 // images, rmi, rmcache, tag, history, df, prune; and the way to what only the images program holds.
 #include "core/base/error.h"
 #include "core/engine/images.h"
+#include "core/engine/volumes.h"
 #include "tui/command/each.h"
 #include "tui/command/filter.h"
 #include "tui/command/runs.h"
@@ -156,6 +157,10 @@ void print_sums(Invocation& invocation, const image::Space& space, bool counted)
     add("written by containers", "container");
   else
     table.add({"written by containers", std::to_string(space.containers), "-", "-"});
+  if (counted)
+    add("volumes", "volume");
+  else if (space.volumes > 0)
+    table.add({"volumes", std::to_string(space.volumes), "-", "-"});
   if (sums.contains("build")) add("caches of RUN", "build");
   invocation.print(table.text());
   invocation.print(fmt::format("{} images, {} cached steps; {} free on the disk\n", space.images, space.cached_steps,
@@ -175,13 +180,16 @@ void print_rows(Invocation& invocation, const image::Space& space)
   invocation.print(table.text());
 }
 
-bool confirmed(const image::Pruned& found)
+bool confirmed(const image::Pruned& found, const std::vector<std::string>& volumes)
 {
   if (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1)
     throw usage_error("prune asks before it deletes, and there is no terminal to ask on", "conductor prune --force");
-  const std::string question =
-      fmt::format("delete {} images without a name, {} cached steps, {} layers and {} packed layers ({})? [y/N] ",
-                  found.images, found.links, found.layers, found.blobs, short_size(found.bytes));
+  std::string question =
+      fmt::format("delete {} images without a name, {} cached steps, {} layers and {} packed layers ({})", found.images,
+                  found.links, found.layers, found.blobs, short_size(found.bytes));
+  if (!volumes.empty())
+    question += fmt::format(", and the volumes {}, with all that lies in them", fmt::join(volumes, ", "));
+  question += "? [y/N] ";
   write_all(STDERR_FILENO, question);
   char answer[16] = {};
   const ssize_t got = read(STDIN_FILENO, answer, sizeof answer);
@@ -202,11 +210,18 @@ int run_df(Invocation& invocation)
 
 int run_prune(Invocation& invocation)
 {
-  if (!invocation.has("force") && !confirmed(image::prunable(invocation.context()))) {
+  const bool volumes_too = invocation.has("volumes");
+  std::vector<std::string> unused;
+  if (volumes_too)
+    for (const ListedVolume& volume : list_volumes(invocation.context()))
+      if (volume.used_by.empty()) unused.push_back(volume.name);
+  if (!invocation.has("force") && !confirmed(image::prunable(invocation.context()), unused)) {
     invocation.print("nothing was deleted\n");
     return 0;
   }
   const image::Pruned pruned = image::prune(invocation.context());
+  const auto volumes = volumes_too ? prune_volumes(invocation.context()) : std::vector<std::string>{};
+  for (const std::string& name : volumes) invocation.print("volume " + name + " deleted\n");
   invocation.print(fmt::format("{} images, {} cached steps, {} layers and {} packed layers deleted, {} freed\n",
                                pruned.images, pruned.links, pruned.layers, pruned.blobs, short_size(pruned.bytes)));
   invocation.result(Json{
@@ -214,6 +229,7 @@ int run_prune(Invocation& invocation)
       {"links", pruned.links},
       {"layers", pruned.layers},
       {"blobs", pruned.blobs},
+      {"volumes", volumes},
       {"bytes",
        pruned.bytes}}.dump());
   return 0;

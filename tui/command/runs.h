@@ -18,6 +18,8 @@ int run_tag(Invocation&);
 int run_history(Invocation&);
 int run_df(Invocation&);
 int run_prune(Invocation&);
+int run_volumes(Invocation&);
+int run_rmvolume(Invocation&);
 
 int run_run(Invocation&);
 int run_create(Invocation&);

@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <iterator>
+#include <vector>
 
 #include <unistd.h>
 
@@ -124,20 +126,45 @@ std::string absolute_path(std::string_view text, std::string_view option)
   return path;
 }
 
+namespace {
+
+// The pieces between a separator.
+std::vector<std::string_view> split(std::string_view text, char separator)
+{
+  std::vector<std::string_view> parts;
+  for (;;) {
+    const size_t at = std::min(text.find(separator), text.size());
+    parts.push_back(text.substr(0, at));
+    if (at == text.size()) return parts;
+    text.remove_prefix(at + 1);
+  }
+}
+
+// A directory or file of this host begins with '/' or '.', and a plain word is the name of a volume.
+void set_source(Volume& volume, std::string_view source, std::string_view option)
+{
+  const bool is_path = source.starts_with('/') || source.starts_with('.');
+  if (!is_path && source.find('/') != std::string_view::npos)
+    throw usage_error(std::string{option} + ": '" + visible(source) + "' is no name of a volume",
+                      "a directory of this host begins with '/' or './'");
+  (is_path ? volume.source : volume.name) = is_path ? absolute_path(source, option) : std::string{source};
+}
+
+} // namespace
+
 Volume parse_volume(std::string_view text)
 {
-  constexpr std::string_view right = "--volume /srv/data:/data or /srv/data:/data:ro";
+  constexpr std::string_view right = "--volume /srv/data:/data, /srv/data:/data:ro, or NAME:/data";
   Volume volume;
-  std::string_view rest = text;
-  if (rest.ends_with(":ro")) volume.read_only = true;
-  if (rest.ends_with(":ro") || rest.ends_with(":rw")) rest.remove_suffix(3);
-  const size_t colon = rest.find(':');
-  if (colon == std::string_view::npos || colon == 0 || rest.find(':', colon + 1) != std::string_view::npos)
-    refuse("--volume", text, right);
-  volume.source = rest.substr(0, colon);
-  volume.target = rest.substr(colon + 1);
-  if (!volume.target.starts_with('/')) refuse("--volume", text, right);
-  volume.source = absolute_path(volume.source, "--volume");
+  std::vector<std::string_view> parts = split(text, ':');
+  if (parts.size() > 1 && (parts.back() == "ro" || parts.back() == "rw")) {
+    volume.read_only = parts.back() == "ro";
+    parts.pop_back();
+  }
+  if (parts.size() > 2 || parts.front().empty() || !parts.back().starts_with('/')) refuse("--volume", text, right);
+  volume.target = parts.back();
+  volume.anonymous = parts.size() == 1;
+  if (!volume.anonymous) set_source(volume, parts.front(), "--volume");
   return volume;
 }
 
@@ -153,6 +180,77 @@ std::pair<std::string, std::optional<uint64_t>> parse_rate(std::string_view text
   std::optional<uint64_t> rate;
   if (!is_unlimited(value)) rate = sizes ? parse_size(value, option) : parse_number(value, option, uint64_t{1} << 32);
   return {std::string{text.substr(0, colon)}, rate};
+}
+
+namespace {
+
+struct MountWish {
+  std::string type = "volume"; // as docker has it
+  std::string source, target, size, mode;
+  bool read_only = false;
+};
+
+// A row is a key of --mount; several spell the same.
+struct MountKey {
+  std::string_view name;
+  std::string MountWish::*text; // none: read_only
+};
+constexpr MountKey mount_keys[] = {
+    {"type", &MountWish::type},
+    {"source", &MountWish::source},
+    {"src", &MountWish::source},
+    {"target", &MountWish::target},
+    {"dst", &MountWish::target},
+    {"destination", &MountWish::target},
+    {"tmpfs-size", &MountWish::size},
+    {"tmpfs-mode", &MountWish::mode},
+    {"readonly", nullptr},
+    {"ro", nullptr},
+};
+constexpr std::string_view right_mount =
+    "--mount type=bind,src=/srv/data,dst=/data,readonly; type=volume,src=NAME,dst=/data; type=tmpfs,dst=/run";
+
+MountWish mount_wish(std::string_view text)
+{
+  MountWish wish;
+  for (const std::string_view word : split(text, ',')) {
+    const size_t equals = std::min(word.find('='), word.size());
+    const std::string_view value = word.substr(std::min(equals + 1, word.size()));
+    const auto key = std::find_if(std::begin(mount_keys), std::end(mount_keys),
+                                  [&](const MountKey& each) { return each.name == word.substr(0, equals); });
+    if (key == std::end(mount_keys)) refuse("--mount", text, right_mount);
+    if (key->text != nullptr)
+      wish.*key->text = value;
+    else if (equals == word.size() || value == "true" || value == "1")
+      wish.read_only = true;
+    else if (value != "false" && value != "0")
+      refuse("--mount", text, right_mount);
+  }
+  return wish;
+}
+
+} // namespace
+
+void parse_mount(std::string_view text, Spec& into)
+{
+  const MountWish wish = mount_wish(text);
+  const bool memory = wish.type == "tmpfs";
+  if (!wish.target.starts_with('/') || (memory && !wish.source.empty())) refuse("--mount", text, right_mount);
+  if (memory) {
+    std::string options;
+    const auto add = [&](const std::string& option) { options += (options.empty() ? ":" : ",") + option; };
+    if (!wish.size.empty()) add("size=" + wish.size);
+    if (!wish.mode.empty()) add("mode=" + wish.mode);
+    if (wish.read_only) add("ro");
+    into.tmpfs.push_back(wish.target + options);
+    return;
+  }
+  Volume volume{.source = {}, .target = wish.target, .read_only = wish.read_only};
+  const bool is_path = wish.source.starts_with('/') || wish.source.starts_with('.');
+  if (wish.type == "bind" ? !is_path : wish.type != "volume" || is_path) refuse("--mount", text, right_mount);
+  volume.anonymous = wish.source.empty();
+  if (!volume.anonymous) set_source(volume, wish.source, "--mount");
+  into.volumes.push_back(std::move(volume));
 }
 
 Ulimit parse_ulimit(std::string_view text)

@@ -30,8 +30,11 @@ std::string signal_name(int number);
 std::pair<std::string, std::string> parse_pair(std::string_view text, std::string_view option);
 // A path of the host; a relative one is taken from the working directory.
 std::string absolute_path(std::string_view text, std::string_view option);
-// "SRC:DST[:ro|:rw]"; a relative source is taken from the working directory.
+// "SRC:DST[:ro|:rw]": a directory or file of this host; "NAME:DST[:ro|:rw]": a volume; "DST": one without a name. A
+// source that begins with '.' is taken from the working directory.
 Volume parse_volume(std::string_view text);
+// "type=bind|volume|tmpfs,src=...,dst=...[,readonly]", as docker spells the same: added to volumes or tmpfs.
+void parse_mount(std::string_view text, Spec& into);
 // "/dev/vda:10M": a rate on a device; none for "/dev/vda:max". `sizes`: units are understood.
 std::pair<std::string, std::optional<uint64_t>> parse_rate(std::string_view text, std::string_view option, bool sizes);
 // Whether a limit is taken away: "max", "unlimited", "-1".

@@ -65,8 +65,9 @@ constexpr Option own_run_options[] = {
     {"interactive", 'i', {}, "keep stdin open"},
     {"env", 0, "K=V", "an environment variable", true},
     {"env-file", 0, "FILE", "environment variables, one K=V a line", true},
-    {"volume", 'v', "SRC:DST[:ro]", "a directory or file of the host", true},
-    {"tmpfs", 0, "DST", "an empty file system in memory", true},
+    {"volume", 'v', "SRC:DST[:ro]", "a directory or file of the host (/SRC, ./SRC), or a volume (NAME)", true},
+    {"tmpfs", 0, "DST[:size=SIZE,mode=MODE]", "an empty file system in memory", true},
+    {"mount", 0, "type=TYPE,src=SRC,dst=DST", "bind, volume or tmpfs, as docker spells these; readonly", true},
     {"read-only", 0, {}, "the root file system cannot be written"},
     {"workdir", 'w', "DIR", "where the command starts"},
     {"user", 'u', "USER[:GROUP]", "who runs the command: names or numbers"},
@@ -135,6 +136,8 @@ constexpr Option cp_options[] = {
     {"archive", 'a', {}, "keep the owners' numbers"},
     {"follow-link", 'L', {}, "of a link that is named: copy what it leads to"},
 };
+
+constexpr Option volumes_options[] = {{"quiet", 'q', {}, "names only"}};
 
 constexpr Option logs_options[] = {
     {"follow", 'f', {}, "go on as the container writes"},
@@ -343,6 +346,16 @@ constexpr Verb container_rows[] = {
      .completes = "container",
      .run = run_exchange},
 
+    {.name = "rmvolume",
+     .group = Group::running,
+     .names = "NAME...",
+     .help = "delete volumes that no container uses, with all that lies in them",
+     .example = "rmvolume data",
+     .least = 1,
+     .most = any_number,
+     .completes = "volume",
+     .run = run_rmvolume},
+
     {.name = "addnetwork",
      .group = Group::network,
      .names = "NAME",
@@ -425,6 +438,16 @@ constexpr Verb container_rows[] = {
      .most = 1,
      .completes = "container",
      .run = run_diff},
+    {.name = "volumes",
+     .group = Group::looking,
+     .names = "",
+     .help = "list volumes: directories that containers share, and that outlive them",
+     .more =
+         "run -v NAME:DST makes the volume NAME when it is not there, with what the image has at DST. A VOLUME that an "
+         "image asks for and nobody names belongs to its container, goes with it and is not listed.",
+     .example = "volumes",
+     .options = volumes_options,
+     .run = run_volumes},
     {.name = "logs",
      .group = Group::looking,
      .names = "NAME",

@@ -146,9 +146,10 @@ CreateRequest create_request(const Invocation& invocation)
     auto [key, value] = parse_pair(text, "--label");
     wish.labels[key] = value;
   }
-  for (const std::string& text : given.values("volume")) wish.volumes.push_back(parse_volume(text));
-  for (const std::string& text : given.values("ulimit")) wish.ulimits.push_back(parse_ulimit(text));
   wish.tmpfs = given.values("tmpfs");
+  for (const std::string& text : given.values("volume")) wish.volumes.push_back(parse_volume(text));
+  for (const std::string& text : given.values("mount")) parse_mount(text, wish);
+  for (const std::string& text : given.values("ulimit")) wish.ulimits.push_back(parse_ulimit(text));
   wish.devices = given.values("device");
   wish.cap_add = given.values("cap-add");
   wish.cap_drop = given.values("cap-drop");

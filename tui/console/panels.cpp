@@ -385,11 +385,13 @@ void draw_stopped(Canvas canvas, const Look& look, const Snapshot& snapshot, con
   if (container.link)
     for (const auto& line : command::reach_lines(spec.name, *container.link))
       network += (network.empty() ? "" : ", ") + line;
-  const std::array<std::pair<const char*, std::string>, 6> rows{{
+  const std::string mounts = mounts_text(spec);
+  const std::array<std::pair<const char*, std::string>, 7> rows{{
       {"STATE", reason_text(container, snapshot.time_ns)},
       {"IMAGE", spec.image},
       {"COMMAND", command},
       {"NETWORK", network.empty() ? "none" : network},
+      {"MOUNTS", mounts.empty() ? "none" : mounts},
       {"CREATED", ago_text(static_cast<std::uint64_t>(
                       std::max<std::int64_t>((snapshot.time_ns - spec.created_ns) / 1'000'000'000, 0)))},
       {"ID", spec.id.substr(0, 12)},
@@ -424,7 +426,14 @@ void draw_details(Canvas canvas, const Look& look, const Snapshot& snapshot, con
     draw_narrow(canvas, look, *container, details);
     return;
   }
-  const int rows = canvas.rows();
+  // The last row says what is mounted, where there is room for that.
+  const std::string mounts = mounts_text(container->spec());
+  constexpr int rows_with_mounts = 14;
+  const int rows = canvas.rows() - (mounts.empty() || canvas.rows() < rows_with_mounts ? 0 : 1);
+  if (rows < canvas.rows()) {
+    const int x = canvas.print(rows, 1, "MOUNTS", look(Role::header)) + 2;
+    canvas.print(rows, x, cut_text(mounts, canvas.columns() - x - 1), look(Role::text));
+  }
   if (details == nullptr) {
     draw_limits(canvas, rows - 1, look, *container);
     return;

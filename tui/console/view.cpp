@@ -207,6 +207,25 @@ std::vector<ContainerRow> container_rows(const Snapshot& snapshot, const ListWis
   return rows;
 }
 
+std::string mounts_text(const Spec& spec)
+{
+  std::string text;
+  const auto add = [&](const std::string& target, const std::string& what, bool read_only) {
+    text += (text.empty() ? "" : ", ") + target + what + (read_only ? " (read-only)" : "");
+  };
+  for (const Volume& volume : spec.volumes)
+    add(volume.target,
+        volume.anonymous      ? ", its own"
+        : volume.name.empty() ? " = " + volume.source
+                              : " = " + volume.name,
+        volume.read_only);
+  for (const std::string& each : spec.tmpfs) {
+    const MemoryMount mount = memory_mount(each);
+    add(mount.target, " in memory", mount.read_only);
+  }
+  return visible(text, 1000);
+}
+
 std::vector<Column> container_columns(int columns, int longest_name, int longest_image)
 {
   using What = Column::What;

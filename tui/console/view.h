@@ -61,6 +61,9 @@ std::vector<ContainerRow> container_rows(const Snapshot& snapshot, const ListWis
 /// Why it does not run, in words: "exit 137: out of memory, 3 min ago".
 std::string reason_text(const ContainerPicture& container, std::int64_t now_ns);
 
+/// What is mounted in it, in words: "/data = data, /srv = /home/x (read-only), /run in memory"; empty for nothing.
+std::string mounts_text(const Spec& spec);
+
 /// One column of the table of containers at a given width.
 struct Column {
   enum class What : char { name, image, up, cpu, graph, memory, pids, rx, tx } what;
