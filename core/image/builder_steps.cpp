@@ -8,13 +8,23 @@
 #include "core/kernel/copy.h"
 #include "core/kernel/files.h"
 
+#include <cerrno>
 #include <cstring>
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 namespace conductor::image {
 namespace {
+
+bool is_full(int directory)
+{
+  constexpr uint64_t nearly_nothing = 64 << 10;
+  struct statvfs disk {};
+  if (::fstatvfs(directory, &disk) < 0) return false;
+  return uint64_t{disk.f_bavail} * disk.f_frsize < nearly_nothing || (disk.f_files != 0 && disk.f_favail == 0);
+}
 
 using Kind = StepInputs::Kind;
 
@@ -111,6 +121,9 @@ void Builder::handle_run(StageState& state, const Instruction& instruction)
     const std::string what = title(instruction);
     if (status.signal != 0)
       throw Error{fmt::format("{}: killed by signal {} (SIG{})", what, status.signal, sigabbrev_np(status.signal))};
+    if (status.code != 0 && is_full(root_.dir())) // programs often say no more than that they could not write
+      throw Error{fmt::format("{}: exit status {}, and the disk of the state directory is full", what, status.code), 0,
+                  kernel::cure_of(ENOSPC)};
     if (status.code != 0) throw Error{fmt::format("{}: exit status {}", what, status.code)};
     return Packed{};
   });

@@ -45,7 +45,7 @@ StepLock::StepLock(const Root& root, const std::string& key) : root_(root), path
 {
   for (bool told = false;;) {
     if (!fd_) fd_ = Fd{openat(root.dir(), path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
-    if (!fd_) throw Error{"lock a build step: open " + root.path() + "/" + path_, errno};
+    if (!fd_) throw Error{"lock a build step: open " + root.path() + "/" + path_, errno, kernel::cure_of(errno)};
     if (flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) {
       if (is_current(fd_.get(), root.dir(), path_)) return;
       fd_.reset();
