@@ -158,8 +158,13 @@ bool is_name(std::string_view name)
 
 void check_name(std::string_view name)
 {
-  if (is_name(name)) return;
   const std::string shown = "'" + visible(name, longest_name) + "'";
+  // Both are in every container's /etc/hosts: a peer of that name would be taken for them, or they for it.
+  if (name == "host" || name == "localhost")
+    throw usage_error(shown + " cannot be a container's name: in containers that is " +
+                          (name == "host" ? "this host" : "the container itself"),
+                      "take another name");
+  if (is_name(name)) return;
   if (name.empty()) throw usage_error("the container name is empty");
   if (name.size() > longest_name)
     throw usage_error("the container name " + shown + " has " + std::to_string(name.size()) + " characters",

@@ -164,6 +164,23 @@ def test_a_container_on_the_hosts_network_is_refused(box):
     assert "uses the host's" in box.fails("run", "box", "--network", "host", "--internet", "--", "true", status=125)
 
 
+@pytest.mark.parametrize("option", [["--internet"], ["--expose", "80-8080"]])
+def test_no_network_and_a_network_contradict_each_other(box, option):
+    for verb in ("run", "create"):
+        said = box.fails(verb, "box", "web", "--network", "none", *option, "--", "true", status=2)
+        assert f"--network none and {option[0]} contradict each other" in said
+        assert "uses the host's" in box.fails(verb, "box", "web", "--network", "host", *option, "--", "true", status=125 if verb == "run" else 1)
+    assert box.json("ps", "-a") == []
+
+
+@pytest.mark.parametrize("name", ["host", "localhost"])
+def test_no_container_is_called_like_the_host(box, name):
+    assert f"'{name}' cannot be a container's name" in box.fails("create", "box", name, "--", "true", status=2)
+    box.ok("create", "box", "web", "--", "true")
+    assert f"'{name}' cannot be a container's name" in box.fails("rename", "web", name, status=2)
+    assert [c["name"] for c in box.json("ps", "-a")] == ["web"]
+
+
 def test_a_link_that_the_container_deleted_is_made_again(box):
     serve(box, "web", "--cap-add", "NET_ADMIN", "--expose", "80-8080")
     before = network(box, "web")

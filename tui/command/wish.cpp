@@ -167,6 +167,10 @@ CreateRequest create_request(const Invocation& invocation)
     wish.user_namespace = parse_choice(*text, "--userns", "auto|host") == "auto";
   if (const auto text = invocation.value("network"))
     wish.network = parse_choice(*text, "--network", "none|host") == "host" ? NetworkMode::host : NetworkMode::none;
+  if (invocation.value("network") == "none" && (given.has("internet") || given.has("expose")))
+    throw usage_error(std::string{"--network none and --"} + (given.has("internet") ? "internet" : "expose") +
+                          " contradict each other",
+                      "leave out --network none: a container has no network but what is asked for");
   const auto signal = invocation.value("stop-signal");
   wish.stop_signal = signal ? signal_name(parse_signal(*signal, "--stop-signal")) : "";
   return {.image = given.names[0],
