@@ -122,8 +122,9 @@ std::string check_option(const command::Option& option, const std::string& verb,
   if (option.repeatable && !parts) return "a quote is not closed";
   if (option.name == "volume")
     for (const auto& word : *parts)
-      if (const auto source = word.substr(0, word.find(':')); access(source.c_str(), F_OK) != 0)
-        return "there is no " + source;
+      // A plain word is the name of a volume, and what stands alone is the place of one without a name.
+      if (const auto source = word.substr(0, word.find(':')); source != word && word.find_first_of("/.") == 0)
+        if (access(source.c_str(), F_OK) != 0) return "there is no " + source;
   if (option.name == "context" && access((text + "/.").c_str(), R_OK) != 0) return "there is no such directory";
   std::string said = complaint_from([&] {
     std::vector<std::string> words{verb, "image"};
