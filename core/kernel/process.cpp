@@ -152,15 +152,20 @@ struct ProcessLine {
   uint64_t start = 0;
 };
 
+// None when there is no such process. That we cannot look (no descriptor, no memory) is an error: a container that is
+// taken for dead is taken down.
 std::optional<ProcessLine> process_line(pid_t pid)
 {
   if (pid <= 0) return std::nullopt;
   const std::string path = fmt::format("/proc/{}/stat", pid);
   const Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (!fd) return std::nullopt;
+  const auto gone = [] { return errno == ENOENT || errno == ESRCH; };
+  if (!fd && gone()) return std::nullopt;
+  if (!fd) throw Error{fmt::format("look at process {}", pid), errno};
   std::array<char, 1024> buffer{};
   const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
-  if (got <= 0) return std::nullopt;
+  if (got == 0 || (got < 0 && gone())) return std::nullopt;
+  if (got < 0) throw Error{fmt::format("look at process {}", pid), errno};
   std::string_view text{buffer.data(), static_cast<size_t>(got)};
   // The second field is the name in brackets, which may hold anything; fields count from behind the last bracket.
   const size_t bracket = text.rfind(')');
