@@ -332,6 +332,22 @@ std::vector<std::string> Links::repair()
   return network_.repair(root_.id(), all);
 }
 
+std::map<LinkIndex, std::string> Links::unnoted() const
+{
+  std::map<LinkIndex, std::string> all;
+  for (const Traffic& link : network_.traffic(root_.id()))
+    if (!find_link(root_, link.container_id))
+      for (const LinkIndex index : link_indexes_of(root_, link.container_id)) all.emplace(index, link.container_id);
+  return all;
+}
+
+void Links::remove_unnoted()
+{
+  // By the numbers that were taken, since one that was just made does not have its mark yet.
+  for (const auto& [index, id] : link_indexes(root_))
+    if (!find_link(root_, id)) detach(id, LinkEnd::now);
+}
+
 bool Links::any() const
 {
   const auto all = link_indexes(root_);

@@ -71,6 +71,10 @@ public:
   void check_ports(const LinkOwner& owner, const std::vector<PublishedPort>& ports);
   // The kernel as it ought to be, after somebody flushed or changed it. What had to be mended, in words.
   std::vector<std::string> repair();
+  // Links of this root in the kernel that no container is noted to have, and whose they were: a verb was killed between
+  // making and noting one, or the run directory was lost. Their containers may run on.
+  std::map<LinkIndex, std::string> unnoted() const;
+  void remove_unnoted();
   // Is there any link of this root?
   bool any() const;
 

@@ -10,6 +10,17 @@
 
 namespace conductor {
 
+// One thing that carries the id of this root and of a container that is not in its store.
+struct Leftover {
+  std::string kind; // "control group"
+  std::string what; // which one: a path or a name
+};
+// What sweep_orphans() and Links::remove_unnoted() would take away, and overlays of ours on the host. Steps of builds
+// that run now are among it.
+std::vector<Leftover> find_leftovers(const Root& root, const Links& links);
+// Those overlays, off the host. A busy one goes when its last user does.
+void remove_overlays(const Root& root);
+
 // Ids of containers that own a group, a run directory, a range of ids or a link and are not in the store. The steps of
 // builds that run now are among them.
 std::vector<std::string> find_orphans(const Root& root);

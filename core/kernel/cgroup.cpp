@@ -583,15 +583,25 @@ std::vector<std::string> oom_victims(std::string_view root_id, std::string_view 
   return once;
 }
 
+namespace {
+
+std::vector<std::string> groups_below(const std::string& path)
+{
+  std::set<std::string> names;
+  each_hierarchy([&](const std::string& hierarchy) {
+    for (auto& name : subdirectories(hierarchy + path)) names.insert(std::move(name));
+  });
+  return {names.begin(), names.end()};
+}
+
+} // namespace
+
 std::vector<std::string> cgroup_leaves(std::string_view root_id)
 {
-  std::set<std::string> leaves;
-  each_hierarchy([&](const std::string& hierarchy) {
-    for (auto& name : subdirectories(fmt::format("{}/conductor/{}", hierarchy, root_id)))
-      leaves.insert(std::move(name));
-  });
-  return {leaves.begin(), leaves.end()};
+  return groups_below(fmt::format("/conductor/{}", root_id));
 }
+
+std::vector<std::string> cgroup_roots() { return groups_below("/conductor"); }
 
 bool is_in_cgroup_of(std::string_view root_id)
 {

@@ -109,6 +109,8 @@ uint64_t oom_kills(std::string_view root_id, std::string_view leaf);
 std::vector<std::string> oom_victims(std::string_view root_id, std::string_view leaf);
 // The leaves of this root that exist, from every hierarchy: what a crash may have left.
 std::vector<std::string> cgroup_leaves(std::string_view root_id);
+// The roots that have groups on this host, from every hierarchy: conductor/<root-id>.
+std::vector<std::string> cgroup_roots();
 // Whether this process lives in a group of this root: a keeper and its children do, a verb does not.
 bool is_in_cgroup_of(std::string_view root_id);
 // This process leaves whatever groups it is in for the top ones, as somebody who outlives a container's end must.

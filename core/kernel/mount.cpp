@@ -159,6 +159,8 @@ private:
   Fd before_;
 };
 
+constexpr const char* overlay_source = "conductor";
+
 constexpr const char* overlay_cure =
     "the file system of the state directory may not serve as an overlay layer (another overlay, NFS, a FAT); choose a "
     "directory on ext4, xfs, btrfs or tmpfs with --root";
@@ -177,7 +179,7 @@ Fd overlay(Trace& trace, const OverlayRequest& request)
       throw Error::relayed(error.what(), error.number(), overlay_cure, error.status());
     }
   };
-  set("source", "conductor");
+  set("source", overlay_source);
   for (auto layer = request.lower.rbegin(); layer != request.lower.rend(); ++layer) set("lowerdir+", *layer);
   if (!request.upper.empty()) {
     set("upperdir", request.upper);
@@ -354,6 +356,23 @@ void change_root(Trace& trace, int new_root)
       [] { return ::umount2(".", MNT_DETACH); });
   if (detach.failed()) throw Error{"detach the host's root", detach.error};
   if (::chdir("/") < 0) throw Error{"enter /", errno};
+}
+
+std::vector<std::string> overlays_below(const std::string& directory)
+{
+  std::vector<std::string> found;
+  const std::string text = find_content(AT_FDCWD, "/proc/self/mountinfo", 16 << 20).value_or("");
+  const std::string kind = fmt::format(" - overlay {} ", overlay_source);
+  for (std::string_view rest = text; !rest.empty();) {
+    std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (line.find(kind) == std::string_view::npos) continue;
+    for (int field = 0; field < 4; ++field) line.remove_prefix(std::min(line.find(' ') + 1, line.size())); // proc(5)
+    const std::string_view place = line.substr(0, line.find(' '));
+    if (place.starts_with(directory + "/")) found.emplace_back(place);
+  }
+  std::ranges::reverse(found);
+  return found;
 }
 
 } // namespace conductor::kernel

@@ -55,6 +55,10 @@ void mount_at(Trace& trace, const char* source, const char* target, const char* 
 
 // All propagation of this mount namespace set to slave: what the host unmounts goes here too, nothing goes back.
 void make_slave(Trace& trace);
+// Overlays of ours (overlay() names their source) that are attached below a directory in our own mount namespace, the
+// last one first. Containers have theirs in namespaces of their own, so none is needed here.
+std::vector<std::string> overlays_below(const std::string& directory);
+
 // pivot_root(".", ".") into the mount `new_root`, the old root detached, working directory "/".
 void change_root(Trace& trace, int new_root);
 

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <set>
 
 #include <sys/prctl.h>
@@ -150,36 +151,80 @@ Finding check_state(Invocation& invocation)
   return {Health::good, text, ""};
 }
 
-Finding check_leftovers(Invocation& invocation)
+// The stored containers that are said to run, and whose process is gone.
+std::vector<std::string> crashed_containers(const Root& root)
 {
-  if (::geteuid() != 0) return {Health::weak, "leftovers not looked for", "needs root"};
-  Root& root = invocation.root();
-  size_t count = 0;
-  std::string names;
+  std::vector<std::string> names;
   const Containers containers{root};
-  const bool fix = invocation.has("fix");
   for (const Container& stored : containers.list()) {
     const State before = stored.status.state;
     if (before != State::running && before != State::paused) continue;
     if (stored.status.boot_id == kernel::boot_id() && kernel::is_alive(stored.status.pid, stored.status.pid_start))
       continue;
-    ++count;
-    names += (names.empty() ? "" : ", ") + stored.spec.name;
+    names.push_back(stored.spec.name);
   }
-  const size_t made = kernel::find_directory(root.dir(), "tmp") ? kernel::list_directory(root.dir(), "tmp").size() : 0;
-  const size_t orphans = find_orphans(root).size();
-  if (fix) {
-    settle_all(invocation.context());
-    sweep_orphans(root, links_of(invocation.context()));
-    sweep_workshops(root);
+  return names;
+}
+
+// What crashed operations of this root left, by kind.
+std::map<std::string, std::vector<std::string>> leftovers_by_kind(const Root& root, const Links& links)
+{
+  std::map<std::string, std::vector<std::string>> kinds;
+  for (std::string& name : crashed_containers(root)) kinds["container without a process"].push_back(std::move(name));
+  for (Leftover& each : find_leftovers(root, links)) kinds[each.kind].push_back(std::move(each.what));
+  if (kernel::find_directory(root.dir(), "tmp"))
+    for (std::string& name : kernel::list_directory(root.dir(), "tmp"))
+      kinds["unfinished directory"].push_back("tmp/" + std::move(name));
+  return kinds;
+}
+
+void sweep_leftovers(Context& context)
+{
+  const Root& root = context.root;
+  settle_all(context);
+  sweep_orphans(root, links_of(context));
+  remove_overlays(root);
+  {
+    Links links = links_of(context);
+    const Lock lock = links.lock();
+    links.remove_unnoted();
   }
-  if (count + made + orphans == 0) return {Health::good, "nothing is left of crashed operations", ""};
-  std::string text = fmt::format("{} containers whose process is gone", count);
-  if (!names.empty()) text += " (" + names + ")";
-  if (orphans > 0) text += fmt::format(", {} steps of builds in the kernel", orphans);
-  if (made > 0) text += fmt::format(", {} unfinished directories or builds that run now", made);
-  if (fix) return {Health::good, "settled: " + text, ""};
-  return {Health::weak, text, "conductor doctor --fix"};
+  sweep_workshops(root);
+}
+
+std::string listed(const std::vector<std::string>& names)
+{
+  constexpr size_t most = 5;
+  std::string text = fmt::format("{}", fmt::join(names.begin(), names.begin() + std::min(most, names.size()), ", "));
+  return names.size() > most ? text + fmt::format(" and {} more", names.size() - most) : text;
+}
+
+std::vector<Finding> check_leftovers(Invocation& invocation)
+{
+  if (::geteuid() != 0) return {{Health::weak, "leftovers not looked for", "needs root"}};
+  const Root& root = invocation.root();
+  const bool fix = invocation.has("fix");
+  std::vector<Finding> findings;
+  const auto before = leftovers_by_kind(root, links_of(invocation.context()));
+  if (fix) sweep_leftovers(invocation.context());
+  const auto after = fix ? leftovers_by_kind(root, links_of(invocation.context())) : before;
+  for (const auto& [kind, names] : before) {
+    const auto still = after.find(kind);
+    if (still == after.end())
+      findings.push_back({Health::good, fmt::format("removed: {} {}", kind, listed(names)), ""});
+    else
+      findings.push_back({Health::weak,
+                          fmt::format("left over, or of what runs now: {} {}", kind, listed(still->second)),
+                          fix ? "it may belong to a build that runs now" : "conductor doctor --fix"});
+  }
+  std::vector<std::string> others = kernel::cgroup_roots();
+  std::erase(others, root.id());
+  if (!others.empty())
+    findings.push_back(
+        {Health::good,
+         fmt::format("other state directories have control groups here, which stay: {}", fmt::join(others, ", ")), ""});
+  if (before.empty()) findings.push_back({Health::good, "nothing is left of crashed operations", ""});
+  return findings;
 }
 
 std::string names_of(const std::vector<image::DamagedLayer>& damaged)
@@ -253,7 +298,7 @@ constexpr Check checks[] = {
     {"cgroups", check_cgroups},   {"seccomp", check_seccomp},
     {"apparmor", check_apparmor}, {"limits", check_resource},
     {"bases", check_bootstrap},   {"state", check_state},
-    {"nft", check_nft},           {"leftovers", check_leftovers},
+    {"nft", check_nft},           {"leftovers", nullptr, check_leftovers},
     {"layers", check_layers},     {"network", nullptr, check_network},
 };
 
