@@ -1,6 +1,7 @@
 #include "core/base/error.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -77,6 +78,14 @@ std::string errno_name(int number)
   if (number == 0) return {};
   const char* name = strerrorname_np(number);
   return name != nullptr ? name : "E" + std::to_string(number);
+}
+
+int errno_number(std::string_view name)
+{
+  constexpr int last = EHWPOISON; // errno(3)
+  for (int number = 1; number <= last; ++number)
+    if (const char* each = strerrorname_np(number); each != nullptr && name == each) return number;
+  return 0;
 }
 
 } // namespace conductor

@@ -54,5 +54,7 @@ Error usage_error(std::string sentence, std::string hint = {});
 
 // Symbolic name of an errno ("ENOSPC"), "E<number>" for an unknown one, "" for 0.
 std::string errno_name(int number);
+// The errno of such a name, 0 where there is none.
+int errno_number(std::string_view name);
 
 } // namespace conductor

@@ -4,8 +4,8 @@
 // net/netlink) passes Trace::before() and after(). Listeners turn that into progress lines, JSON, the narration of
 // --explain, the console's log. Without a listener a call costs one branch: no text is made.
 //
-// A gate may stop before each call and say go, skip or abort. A child program (init, keeper) has a Trace of its own
-// whose only listener sends the events to its parent over a socket (core/base/relay.h), in order.
+// A gate may stop before each call and say go, skip or abort, or let the call fail. A child program (init, keeper) has
+// a Trace of its own whose only listener sends the events to its parent over a socket (core/base/relay.h), in order.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,13 @@
 
 namespace conductor {
 
-enum class Decision : char { go = 'g', skip = 's', abort = 'a' };
+// What a gate says to a call; a number between is the errno that the call shall fail with instead of being made.
+enum class Decision : unsigned char { go = 0, skip = 254, abort = 255 };
+inline Decision fail_with(int error) { return static_cast<Decision>(error); }
+inline int failure_in(Decision decision)
+{
+  return decision == Decision::skip || decision == Decision::abort ? 0 : static_cast<int>(decision);
+}
 enum class Outcome : char { done = 'd', failed = 'f' };
 
 enum class EventKind : char { hello, step_began, call_began, call_ended, progress, step_ended, notice, output, result };

@@ -36,9 +36,14 @@ CallResult perform(Trace& trace, std::string_view name, Describe&& describe, Mak
   }
   CallText text = describe();
   Event event{.topic = std::string{name}, .detail = std::move(text.call), .by_hand = std::move(text.by_hand)};
-  if (trace.before(event) == Decision::skip) {
+  const Decision decision = trace.before(event);
+  if (decision == Decision::skip) {
     trace.after(event, 0, true);
     return {.skipped = true};
+  }
+  if (const int failure = failure_in(decision); failure != 0) {
+    trace.after(event, failure, false);
+    return {.error = failure};
   }
   const long value = make();
   const int error = value < 0 ? errno : 0;

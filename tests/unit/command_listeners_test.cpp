@@ -148,7 +148,10 @@ TEST(Gate, DecisionsInEverySpelling)
   for (const char* go : {"go", "\"go\"", R"({"decision":"go"})"}) EXPECT_EQ(parse_decision(go), Decision::go);
   EXPECT_EQ(parse_decision(R"({"decision":"skip"})"), Decision::skip);
   EXPECT_EQ(parse_decision("abort"), Decision::abort);
-  for (const char* wrong : {"", "yes", "{}", "{", "[1]", "{\"decision\":1}"})
+  EXPECT_EQ(parse_decision("fail ENOSPC"), fail_with(ENOSPC));
+  EXPECT_EQ(failure_in(parse_decision(R"({"decision":"fail EIO"})")), EIO);
+  for (const char* wrong :
+       {"", "yes", "{}", "{", "[1]", "{\"decision\":1}", "fail", "fail ", "fail ENOSUCH", "fail 28"})
     EXPECT_THROW(parse_decision(wrong), Error);
 }
 

@@ -63,6 +63,19 @@ TEST(Trace, GateThatSkipsKeepsTheCallFromBeingMade)
   EXPECT_EQ(made, 0);
 }
 
+TEST(Trace, GateThatLetsACallFailKeepsItFromBeingMade)
+{
+  Trace trace;
+  FixedGate gate;
+  gate.decision = fail_with(ENOSPC);
+  trace.set_gate(&gate);
+  int made = 0;
+  const auto result = call(trace, made);
+  EXPECT_TRUE(result.failed());
+  EXPECT_EQ(result.error, ENOSPC);
+  EXPECT_EQ(made, 0);
+}
+
 TEST(Trace, GateThatAbortsThrows)
 {
   Trace trace;

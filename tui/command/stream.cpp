@@ -46,7 +46,11 @@ Decision parse_decision(std::string_view line)
   if (word == "go") return Decision::go;
   if (word == "skip") return Decision::skip;
   if (word == "abort") return Decision::abort;
-  throw usage_error("'" + visible(line) + "' is no decision", R"({"decision":"go"}, "skip" or "abort")");
+  constexpr std::string_view fail = "fail ";
+  if (word.starts_with(fail))
+    if (const int number = errno_number(std::string_view{word}.substr(fail.size())); number != 0)
+      return fail_with(number);
+  throw usage_error("'" + visible(line) + "' is no decision", R"({"decision":"go"}, "skip", "abort" or "fail ENOSPC")");
 }
 
 Decision GateFd::before(const Event& call)

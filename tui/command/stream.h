@@ -24,8 +24,8 @@ private:
   bool gone_ = false;
 };
 
-// Asks before each call and reads one line: go, skip or abort, as {"decision":"go"}, "go" or go. The end of the input
-// means abort, and so does a line that is none of these.
+// Asks before each call and reads one line: go, skip, abort or fail ERRNO (the call is not made and has failed so), as
+// {"decision":"go"}, "go" or go. The end of the input means abort, and so does a line that is none of these.
 class GateFd : public Gate {
 public:
   // asks: write the event to the descriptor too, since there is no other stream that tells it.

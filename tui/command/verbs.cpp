@@ -16,7 +16,7 @@ constexpr Option globals[] = {
     {"json", 0, {}, "one JSON document on stdout; errors as JSON on stderr"},
     {"explain", 0, "json", "narrate every step and kernel call on stderr; =json: one JSON object a line", false, true},
     {"events", 0, "FD", "the event stream as JSON lines on this file descriptor"},
-    {"gate", 0, "FD", "ask before each kernel call: read go, skip or abort from this file descriptor"},
+    {"gate", 0, "FD", "ask before each kernel call: read go, skip, abort or fail ERRNO from this file descriptor"},
     {"config", 0, "FILE", "the configuration (/etc/conductor/config.json)"},
     {"wait", 0, "SECONDS", "how long to wait for another operation on the same container (10)"},
     {"no-color", 0, {}, "no colours, as with NO_COLOR"},
