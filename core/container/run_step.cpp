@@ -129,6 +129,7 @@ ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, c
   request.step_mounts = std::move(mounts);
   if (spec.user_namespace) request.first_id = take_id_range(root, pool, spec.id);
   const uint32_t first_id = request.first_id;
+  undo.push("give the step's range of ids back", [&] { release_id_ranges_of(root, spec.id); });
   if (links != nullptr) {
     // What repair() finds of it, and what tells whoever sweeps behind us that there may be a link.
     save_network_wish_of_step(root, spec.id, internet_only);

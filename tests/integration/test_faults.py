@@ -16,7 +16,7 @@ import pytest
 from support import host
 from support.gate import Gated
 from support.waiting import wait_until
-from test_crash import nothing_remains
+from test_crash import nothing_remains, wait_until_alone
 
 SLEEP = ["--", "sleep", "1000"]
 SEED = int(os.environ.get("CONDUCTOR_FAULT_SEED", random.randrange(10**6)))
@@ -112,6 +112,7 @@ def situation(box, verb):
         box.ok("rm", "-f", "web")
     verb.before(box)
     nothing_remains(box)
+    wait_until_alone(box)
 
 
 def picture(box):
