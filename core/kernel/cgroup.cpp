@@ -162,11 +162,10 @@ std::string CgroupHost::v1(std::string_view controller) const
 bool CgroupHost::v2_offers(std::string_view controller) const
 {
   if (v2.empty()) return false;
-  const std::string offered = " " + find_content(AT_FDCWD, v2 + "/cgroup.controllers").value_or("");
-  const size_t at = offered.find(" " + std::string{controller});
-  if (at == std::string::npos) return false;
-  const size_t end = at + 1 + controller.size();
-  return end == offered.size() || offered[end] == ' ' || offered[end] == '\n';
+  // Whole words: "cpuset" stands before "cpu" in it.
+  std::string offered = " " + find_content(AT_FDCWD, v2 + "/cgroup.controllers").value_or("") + " ";
+  std::ranges::replace(offered, '\n', ' ');
+  return offered.find(fmt::format(" {} ", controller)) != std::string::npos;
 }
 
 const CgroupHost& cgroup_host()
