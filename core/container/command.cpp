@@ -81,6 +81,15 @@ void own_streams(Trace& trace, const User& user)
   }
 }
 
+User choose_user(int root, const ProcessSpec& process, kernel::Confinement& confinement)
+{
+  User user = resolve_user_in_root(root, process.user);
+  confinement.uid = user.uid;
+  confinement.gid = user.gid;
+  confinement.groups = user.groups;
+  return user;
+}
+
 } // namespace
 
 kernel::Confinement plan_confinement(const Spec& spec)
@@ -101,14 +110,18 @@ kernel::Confinement plan_confinement(const Spec& spec)
   return wanted;
 }
 
+void confine_as(Trace& trace, const ProcessSpec& process, kernel::Confinement confinement)
+{
+  const Fd root = kernel::open_directory(AT_FDCWD, "/", O_PATH);
+  choose_user(root.get(), process, confinement);
+  kernel::confine(trace, confinement);
+}
+
 void become_command(Trace& trace, const Spec& spec, const ProcessSpec& process, kernel::Confinement confinement,
                     ChildStreams streams)
 {
   const Fd root = kernel::open_directory(AT_FDCWD, "/", O_PATH);
-  const User user = resolve_user_in_root(root.get(), process.user);
-  confinement.uid = user.uid;
-  confinement.gid = user.gid;
-  confinement.groups = user.groups;
+  const User user = choose_user(root.get(), process, confinement);
   confinement.workdir = process.workdir.empty() ? "/" : process.workdir;
   const auto args = command_or_shell(root.get(), process);
   const auto env = complete_environment(spec, process, user);

@@ -17,4 +17,7 @@ kernel::Confinement plan_confinement(const Spec& spec);
 [[noreturn]] void become_command(Trace& trace, const Spec& spec, const ProcessSpec& process,
                                  kernel::Confinement confinement, ChildStreams streams);
 
+// The first part of it, for a process that executes nothing: the user of `process` and all of the confinement.
+void confine_as(Trace& trace, const ProcessSpec& process, kernel::Confinement confinement);
+
 } // namespace conductor

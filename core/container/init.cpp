@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/guard.h"
 #include "core/container/command.h"
+#include "core/container/pid_one.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/namespaces.h"
 #include "core/kernel/process.h"
@@ -83,6 +84,13 @@ void send_namespaces(const InitRequest& request)
   }
   // The command must not find a network that is only half there.
   if (request.linked) take(request.channel, MessageKind::linked);
+  std::optional<Uplink> uplink; // of the command's process, which nobody listens to otherwise
+  if (spec.init) {
+    const auto settings = TraceSettings::of(trace);
+    leave_pid_one_behind(trace, spec, request.confinement);
+    uplink.emplace(request.channel, settings);
+    settings.apply(trace, *uplink);
+  }
   // With a terminal, taking that begins the session.
   if (!request.streams.terminal) kernel::new_session(trace);
 

@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/base/guard.h"
+#include "core/container/restart.h"
 #include "core/kernel/group_limits.h"
 
 #include <algorithm>
@@ -87,18 +88,6 @@ void check_hostname(std::string_view name)
                letter == '_';
       });
   if (!fine) throw usage_error("host name '" + visible(name) + "' may hold only letters, digits, '-', '.' and '_'");
-}
-
-void check_restart(std::string_view policy)
-{
-  if (policy == "no" || policy == "always" || policy == "unless-stopped" || policy == "on-failure") return;
-  constexpr std::string_view counted = "on-failure:";
-  if (policy.starts_with(counted)) {
-    const std::string_view count = policy.substr(counted.size());
-    if (!count.empty() && count.size() < 7 && count.find_first_not_of("0123456789") == std::string_view::npos) return;
-  }
-  throw usage_error("restart policy '" + visible(policy) + "' is not known",
-                    "no, on-failure[:N], always or unless-stopped");
 }
 
 void check_process_limits(const Spec& spec)
@@ -204,7 +193,9 @@ void check_spec(const Spec& spec)
   for (const std::string& path : spec.devices) check_inside_path(path, "device");
   check_process_limits(spec);
   kernel::check_limits(spec.limits);
-  check_restart(spec.restart);
+  const bool restarts = restart_policy(spec.restart).when != RestartPolicy::When::never;
+  if (restarts && spec.auto_remove)
+    throw usage_error("--rm removes it when it has ended, --restart starts it again", "give one of both");
   if (spec.stop_seconds < 0) throw usage_error("the grace time of stop cannot be negative");
 }
 

@@ -104,6 +104,8 @@ struct Status {
   std::string why; // in words, where the code does not say it: "host restarted", "keeper was killed"
   int64_t started_ns = 0;
   int64_t finished_ns = 0;
+  unsigned restarts = 0;  // how often its policy has started it again since somebody did
+  int64_t restart_ns = 0; // when it will next, while its keeper waits for that (exited, and keeper is there)
 };
 
 std::string to_json(const Spec& spec);

@@ -122,6 +122,8 @@ void fields(const Status*, Visit visit)
   visit("why", &Status::why);
   visit("started_ns", &Status::started_ns);
   visit("finished_ns", &Status::finished_ns);
+  visit("restarts", &Status::restarts);
+  visit("restart_ns", &Status::restart_ns);
 }
 
 template <class Value>

@@ -41,6 +41,9 @@ Spec create(Context& context, const CreateRequest& request);
 // Starts it in the background: a keeper stays behind. Returns when the command was executed (execve succeeded).
 void start(Context& context, const std::string& id);
 
+// Those that their restart policy wants started, since the host has booted after their last life.
+std::vector<Container> due_after_boot(Context& context);
+
 // Starts it in the foreground with this process as its keeper and our stdin, stdout, stderr. Returns the exit status.
 int start_attached(Context& context, const std::string& id);
 

@@ -1,6 +1,7 @@
 // What is known about a container, as the JSON of CLI.md.
 #include "core/engine/engine.h"
 
+#include "core/container/restart.h"
 #include "core/kernel/capabilities.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/confine.h"
@@ -154,6 +155,11 @@ std::string inspect_document(const Root& root, const Container& container)
   json["layers"] = container.spec.layers;
   json["why"] = container.status.why;
   json["keeper"] = container.status.keeper;
+  json["restart"] = {
+      {"policy", container.spec.restart},
+      {"count", container.status.restarts},
+      {"stopped", is_marked_stopped(root, container.spec.id)},
+      {"next", waits_to_restart(container.status) ? Json(rfc3339(container.status.restart_ns)) : Json()}};
   json["spec"] = Json::parse(to_json(container.spec), nullptr, false);
   json["directory"] = root.path() + "/" + Containers{root}.path(container.spec.id);
   json["mounts"] = mounts(root, container);

@@ -4,6 +4,7 @@
 #include "core/base/undo.h"
 #include "core/container/id_range.h"
 #include "core/container/name_files.h"
+#include "core/container/restart.h"
 #include "core/container/start.h"
 #include "core/engine/networks.h"
 #include "core/engine/volumes.h"
@@ -47,7 +48,7 @@ void plan_link(const Context& context, const Spec& spec, StartRequest& request, 
 
 } // namespace
 
-KeeperRequest launch(const Context& context, const Container& container, Local local)
+KeeperRequest launch(const Context& context, const Container& container, Local local, unsigned restarts)
 {
   const Root& root = context.root;
   const Spec& spec = container.spec;
@@ -99,10 +100,16 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   status.keeper_start = kernel::start_time(status.keeper).value_or(0);
   status.first_id = first_id;
   status.started_ns = started.started_ns;
+  status.restarts = restarts;
   containers.keep_place_for_end(spec.id, status);
   undo.push("record that it does not run", [&] { containers.save_status(spec.id, container.status); });
   containers.save_status(spec.id, status);
-  append(root, {.time_ns = started.started_ns, .id = spec.id, .name = spec.name, .verb = "start", .outcome = "done"});
+  unmark_stopped(root, spec);
+  append(root, {.time_ns = started.started_ns,
+                .id = spec.id,
+                .name = spec.name,
+                .verb = "start",
+                .outcome = restarts == 0 ? "done" : fmt::format("again ({}. time)", restarts)});
   undo.commit();
   step.done();
 
@@ -118,9 +125,6 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
                        .on_exit = [&context, id = spec.id](const ExitStatus& exit) { finish(context, id, exit, {}); }};
 }
 
-namespace {
-
-// Lost, history is lost; what happens goes on.
 void note(const Context& context, const JournalEntry& entry)
 {
   try {
@@ -129,6 +133,8 @@ void note(const Context& context, const JournalEntry& entry)
     context.trace.notice(error.sentence());
   }
 }
+
+namespace {
 
 // "exit 137: out of memory": for the journal, and for whoever waited in the foreground.
 std::string told(const Status& status)

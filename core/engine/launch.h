@@ -4,6 +4,7 @@
 
 #include "core/container/keeper.h"
 #include "core/engine/engine.h"
+#include "core/store/journal.h"
 
 namespace conductor {
 
@@ -11,8 +12,16 @@ namespace conductor {
 Lock lock_container(const Context& context, const std::string& id, const std::string& name);
 
 // Starts PID 1 and writes "running"; the request is ready for serve() or run_in_foreground(). The caller holds the
-// lock. Throws Error; the container then is as it was, and why it did not start is in its status.
-KeeperRequest launch(const Context& context, const Container& container, Local local);
+// lock. `restarts`: how often its policy has started it again, this time included. Throws Error; the container then is
+// as it was.
+KeeperRequest launch(const Context& context, const Container& container, Local local, unsigned restarts = 0);
+
+// The life of a keeper in the background: serves until the container has ended for good, starting it again as its
+// policy says (core/container/restart.h).
+void keep(const Context& context, const std::string& id, KeeperRequest request);
+
+// Appends to the journal where losing history is better than not doing what happens.
+void note(const Context& context, const JournalEntry& entry);
 
 // A container's end: status, group, range, run directory; a container that asked for it is removed. Idempotent.
 // `exit`: how PID 1 ended; none when nobody saw it (`why` then says what happened instead). Returns what is true now,

@@ -11,7 +11,7 @@
 namespace conductor {
 namespace {
 
-void note(const Context& context, const Spec& spec)
+void tell(const Context& context, const Spec& spec)
 {
   append(context.root, {.id = spec.id, .name = spec.name, .verb = context.verb, .outcome = "done"});
 }
@@ -39,7 +39,7 @@ void pause(Context& context, const std::string& id)
   undo.push("it is not paused", [&] { containers.save_status(id, before); });
   still.stay();
   undo.commit();
-  note(context, container.spec);
+  tell(context, container.spec);
   step.done();
 }
 
@@ -50,7 +50,7 @@ void unpause(Context& context, const std::string& id)
   if (container.status.state != State::paused) throw Error{fmt::format("'{}' is not paused", container.spec.name)};
   Step step{context.trace, fmt::format("let '{}' go on", container.spec.name), "its processes never notice"};
   let_go_on(context, container);
-  note(context, container.spec);
+  tell(context, container.spec);
   step.done();
 }
 

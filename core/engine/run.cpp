@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/undo.h"
 #include "core/container/channel.h"
+#include "core/container/restart.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/process.h"
 #include "core/store/journal.h"
@@ -50,7 +51,7 @@ Container startable(const Context& context, const std::string& id)
     channel.close();
     lock.release();
     trim_memory();
-    serve(std::move(request));
+    keep(context, id, std::move(request));
   } catch (const Error& error) {
     channel.send_error(error);
     status = 1;
@@ -90,6 +91,17 @@ void start(Context& context, const std::string& id)
   keeper->release();
 }
 
+std::vector<Container> due_after_boot(Context& context)
+{
+  std::vector<Container> due = settle_all(context);
+  std::erase_if(due, [&](const Container& container) {
+    const Status& status = container.status;
+    return status.state != State::exited || status.boot_id.empty() || status.boot_id == kernel::boot_id() ||
+           !starts_at_boot(restart_policy(container.spec.restart), is_marked_stopped(context.root, container.spec.id));
+  });
+  return due;
+}
+
 int start_attached(Context& context, const std::string& id)
 {
   const Containers containers{context.root};
@@ -124,6 +136,22 @@ void await_end(const Context& context, pid_t pid, uint64_t start)
   await(context.trace, &watched, 1, -1);
 }
 
+// Until its end is written down. The keeper of one that will start again lives on.
+void await_record(const Context& context, const Container& container)
+{
+  const Status& status = container.status;
+  if (restart_policy(container.spec.restart).when == RestartPolicy::When::never)
+    return await_end(context, status.keeper, status.keeper_start);
+  const auto keeper = kernel::open_pidfd(status.keeper);
+  pollfd watched{keeper ? keeper->get() : -1, POLLIN, 0};
+  const auto is_open = [&] {
+    const auto now = Containers{context.root}.find(container.spec.id);
+    return now && now->status.started_ns == status.started_ns && now->status.state != State::exited &&
+           kernel::is_alive(status.keeper, status.keeper_start);
+  };
+  while (is_open()) await(context.trace, &watched, 1, 20);
+}
+
 // A container with --rm is gone when it ended; what its end was stands in the journal.
 std::optional<int> exit_in_journal(const Context& context, const std::string& id)
 {
@@ -147,8 +175,9 @@ int wait(Context& context, const std::string& id)
     throw Error{fmt::format("'{}' was never started", container.spec.name), 0,
                 fmt::format("conductor start {}", container.spec.name)};
   await_end(context, container.status.pid, container.status.pid_start);
-  await_end(context, container.status.keeper, container.status.keeper_start);
-  if (containers.find(id)) {
+  await_record(context, container);
+  const auto found = containers.find(id);
+  if (found && found->status.started_ns == container.status.started_ns) {
     const Container now = settle(context, id);
     if (now.status.exit_unknown)
       throw Error{fmt::format("'{}' has ended, and nobody saw how: {}", container.spec.name, now.status.why)};

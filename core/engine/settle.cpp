@@ -3,6 +3,7 @@
 #include "core/engine/launch.h"
 
 #include "core/base/error.h"
+#include "core/container/restart.h"
 #include "core/engine/standstill.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
@@ -31,13 +32,23 @@ bool has_keeper(const Status& status)
 // A PID 1 without its keeper is dying: the kernel has sent it SIGKILL, and only takes its time.
 bool runs(const Status& status) { return has_keeper(status) && kernel::is_alive(status.pid, status.pid_start); }
 
-// Its PID 1 is gone but its keeper is still writing that down: a moment's patience.
-void await_keeper(const Status& status, int timeout_ms)
+// Its PID 1 is gone but its keeper is still writing that down: a moment's patience. A keeper that will start it again
+// does not end with that.
+void await_keeper(const Context& context, const Container& container, int timeout_ms)
 {
+  constexpr int look_ms = 10;
+  const Status& status = container.status;
   const auto pidfd = kernel::open_pidfd(status.keeper);
   if (!pidfd || !has_keeper(status)) return;
   pollfd watched{pidfd->get(), POLLIN, 0};
-  ::poll(&watched, 1, timeout_ms);
+  if (restart_policy(container.spec.restart).when == RestartPolicy::When::never) {
+    ::poll(&watched, 1, timeout_ms);
+    return;
+  }
+  for (int left = timeout_ms; left > 0 && ::poll(&watched, 1, look_ms) == 0; left -= look_ms) {
+    const auto now = Containers{context.root}.find(container.spec.id);
+    if (!now || now->status.state != status.state || now->status.started_ns != status.started_ns) return;
+  }
 }
 
 // Something of it may be left in the kernel though nobody runs it.
@@ -57,10 +68,10 @@ Container settle_locked(const Context& context, const std::string& id)
     return container;
   }
   if (has_keeper(container.status)) {
-    await_keeper(container.status, 3000);
+    await_keeper(context, container, 3000);
     container = containers.load(id);
   }
-  if (!has_leftovers(context, container)) return container;
+  if (runs(container.status) || !has_leftovers(context, container)) return container;
   if (has_keeper(container.status)) return container;
   const bool rebooted = is_active(container.status) && !this_boot(container.status);
   container.status = finish(context, id, std::nullopt, rebooted ? "host restarted" : "its keeper was killed");
@@ -76,7 +87,7 @@ Container settle(Context& context, const std::string& id)
     return container;
   }
   if (has_keeper(container.status)) {
-    await_keeper(container.status, 3000);
+    await_keeper(context, container, 3000);
     if (auto now = containers.find(id))
       container = *now;
     else {
@@ -84,7 +95,7 @@ Container settle(Context& context, const std::string& id)
       return container;
     }
   }
-  if (!has_leftovers(context, container)) return container;
+  if (runs(container.status) || !has_leftovers(context, container)) return container;
   const Lock lock = lock_container(context, id, container.spec.name);
   return settle_locked(context, id);
 }
@@ -103,7 +114,7 @@ std::vector<Container> settle_all(Context& context)
     Context impatient = context;
     impatient.patience = std::chrono::milliseconds{0};
     try {
-      if (has_keeper(container.status)) await_keeper(container.status, 100);
+      if (has_keeper(container.status)) await_keeper(context, container, 100);
       const Lock lock = lock_container(impatient, container.spec.id, container.spec.name);
       container = settle_locked(impatient, container.spec.id);
     } catch (const Error&) {

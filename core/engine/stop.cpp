@@ -5,6 +5,7 @@
 
 #include "core/base/await.h"
 #include "core/base/error.h"
+#include "core/container/restart.h"
 #include "core/container/start.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/process.h"
@@ -143,18 +144,29 @@ void restart(Context& context, const std::string& id, std::optional<int> seconds
 
 StopResult stop(Context& context, const std::string& id, const StopRequest& request)
 {
+  constexpr int most_attempts = 3;
   const Containers containers{context.root};
-  const Container container = settle(context, id);
   StopResult result;
-  if (is_active(container)) result = end_processes(context, container, request);
-  // With --rm its keeper has removed it by now.
-  if (!containers.find(id)) return result;
-  const Lock lock = lock_container(context, id, container.spec.name);
-  if (!containers.find(id)) return result;
-  const Container now = settle_locked(context, id);
-  if (is_active(now)) throw Error{fmt::format("'{}' was started again meanwhile", container.spec.name)};
-  if (!request.keep && containers.find(id)) remove_locked(context, now);
-  return result;
+  for (int attempt = 1;; ++attempt) {
+    const Container container = settle(context, id);
+    // Before its end, which its keeper judges by that.
+    mark_stopped(context.root, container.spec);
+    if (is_active(container)) result = end_processes(context, container, request);
+    if (waits_to_restart(container.status)) end_keeper(context, container.status);
+    // With --rm its keeper has removed it by now.
+    if (!containers.find(id)) return result;
+    const Lock lock = lock_container(context, id, container.spec.name);
+    if (!containers.find(id)) return result;
+    const Container now = settle_locked(context, id);
+    if (is_active(now)) {
+      // Its keeper may have been about to start it again when we looked; somebody else is told.
+      if (now.status.restarts == 0 || attempt == most_attempts)
+        throw Error{fmt::format("'{}' was started again meanwhile", container.spec.name)};
+      continue;
+    }
+    if (!request.keep && containers.find(id)) remove_locked(context, now);
+    return result;
+  }
 }
 
 void kill(Context& context, const std::string& id, int signal)
@@ -162,6 +174,9 @@ void kill(Context& context, const std::string& id, int signal)
   const Container container = settle(context, id);
   if (!is_active(container)) throw Error{fmt::format("'{}' is not running", container.spec.name)};
   const auto pidfd = kernel::open_pidfd(container.status.pid);
+  // As docker: who sends what ends it wants it ended.
+  if (signal == SIGKILL || signal == kernel::find_signal(container.spec.stop_signal))
+    mark_stopped(context.root, container.spec);
   if (!pidfd || !is_alive(container.status) ||
       !kernel::send_signal(context.trace, pidfd->get(), signal, container.status.pid))
     throw Error{fmt::format("'{}' has just ended", container.spec.name)};

@@ -36,6 +36,9 @@ bool is_alive(pid_t pid, uint64_t start_time);
 // Random id of this boot (/proc/sys/kernel/random/boot_id).
 const std::string& boot_id();
 
+// What ps shows of this process from now on: its name (at most 15 bytes), and in place of its arguments the same.
+void show_process_as(const char* name);
+
 // Makes this process a session leader, its stdio /dev/null; used by keepers.
 void leave_session(Trace& trace);
 

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include <fmt/format.h>
+#include <sys/syscall.h>
 
 namespace conductor::kernel {
 
@@ -62,6 +63,18 @@ std::string signal_name(int number)
   return fmt::format("signal {}", number);
 }
 
+namespace {
+
+// Who sleeps in sigwait(3) has the signals that it waits for unblocked as long (kernel/signal.c), so that the masks do
+// not tell it from one that is deaf: but the call that it is in does (proc_pid_syscall(5)).
+bool waits_for_signals(pid_t pid)
+{
+  const auto call = find_content(AT_FDCWD, fmt::format("/proc/{}/syscall", pid));
+  return call && call->starts_with(fmt::format("{} ", SYS_rt_sigtimedwait));
+}
+
+} // namespace
+
 bool notices_signal(pid_t pid, int signal)
 {
   const auto status = find_content(AT_FDCWD, fmt::format("/proc/{}/status", pid));
@@ -75,7 +88,7 @@ bool notices_signal(pid_t pid, int signal)
     std::from_chars(digits, status->data() + status->size(), mask, 16);
     return (mask >> (signal - 1) & 1) != 0;
   };
-  return has("\nSigCgt:") || has("\nSigBlk:");
+  return has("\nSigCgt:") || has("\nSigBlk:") || waits_for_signals(pid);
 }
 
 } // namespace conductor::kernel

@@ -27,7 +27,8 @@ CHANGING = ["build made {directory}/Conductorfile", "pull {registry}/web", "push
             "exec --session running -- sleep 1000", "stop running", "stop --keep running", "kill running", "rm stopped",
             "rm -f running", "start crashed", "doctor --fix  # crashed", "demo", "addnetwork running -i -e 80-8080",
             "addnetwork running  # connected", "delnetwork running  # connected", "peer running stopped",
-            "unpeer running stopped  # connected", "run --rm --internet {image} -- true", "stop running  # connected"]
+            "unpeer running stopped  # connected", "restart running", "pause running", "unpause paused", "rename running other",
+            "run -d --restart always --init {image} web -- sleep 1000", "stop paused", "kill paused", "run --rm --internet {image} -- true", "stop running  # connected"]
 # Those that only look, or only join what runs; the console changes things by other verbs.
 LOOKING = {"images", "history", "df", "attach", "wait", "ps", "inspect", "diff", "volumes", "logs", "networks", "top", "stats", "sessions", "events", "console", "config",
            "completion", "version", "help"}
@@ -152,6 +153,9 @@ def test_strace_shows_nothing_that_explain_does_not(box, words, request):
             box.ok("create", box.image, "stopped")
         box.ok("addnetwork", "running", "-i")
         box.ok("peer", "running", "stopped")
+    if "paused" in words:
+        box.ok("run", "-d", box.image, "paused", "--", "sleep", "1000")
+        box.ok("pause", "paused")
     if "crashed" in words:
         box.ok("run", "-d", box.image, "crashed", "--", "sleep", "1000")
         pid = json.loads(box.ok("inspect", "crashed"))["pid"]

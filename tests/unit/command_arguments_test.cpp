@@ -152,7 +152,7 @@ TEST(Arguments, UnknownVerbIsAnsweredWithTheNearest)
 
 TEST(Arguments, OptionOfAnotherVersionSaysSo)
 {
-  EXPECT_NE(refused({"run", "--restart", "always", "x"}).sentence.find("not in this version"), std::string::npos);
+  EXPECT_NE(refused({"run", "--health-cmd", "true", "x"}).sentence.find("not in this version"), std::string::npos);
 }
 
 TEST(Arguments, MissingNamesAndValuesAreSaid)

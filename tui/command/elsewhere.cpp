@@ -8,7 +8,7 @@ namespace conductor::command {
 namespace {
 
 // Options of the contract that come with later versions.
-constexpr Elsewhere absent_options[] = {{"run", "--restart", ""}, {"create", "--restart", ""}};
+constexpr Elsewhere absent_options[] = {{"run", "--health-cmd", ""}, {"create", "--health-cmd", ""}};
 
 constexpr std::string_view runs = "run create", limited = "run create update";
 

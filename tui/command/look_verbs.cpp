@@ -1,5 +1,6 @@
 // ps, inspect, diff, top, stats, sessions: what is there now.
 #include "core/base/error.h"
+#include "core/container/restart.h"
 #include "core/container/session.h"
 #include "core/engine/changes.h"
 #include "core/engine/images.h"
@@ -37,7 +38,10 @@ std::string state_text(const Container& container, int64_t now_ns)
   std::string text = status.exit_unknown ? "exited unknown" : fmt::format("exited {}", status.exit_code);
   const std::string why = status.oom_killed ? "out of memory" : status.why;
   if (!why.empty()) text += " (" + why + ")";
-  return status.finished_ns == 0 ? text : text + " " + since(status.finished_ns) + " ago";
+  if (status.finished_ns != 0) text += " " + since(status.finished_ns) + " ago";
+  if (waits_to_restart(status))
+    text += ", starts again in " + short_duration(std::max<int64_t>(0, (status.restart_ns - now_ns) / second_ns + 1));
+  return text;
 }
 
 std::vector<std::string> values_of(const Container& container, std::string_view key)

@@ -2,6 +2,7 @@
 #include "core/base/error.h"
 #include "core/base/undo.h"
 #include "core/container/attach.h"
+#include "core/container/restart.h"
 #include "core/engine/networks.h"
 #include "core/store/images.h"
 #include "tui/command/each.h"
@@ -65,6 +66,9 @@ int run_create(Invocation& invocation)
 
 int run_run(Invocation& invocation)
 {
+  const auto policy = restart_policy(invocation.value("restart").value_or("no"));
+  if (policy.when != RestartPolicy::When::never && !invocation.has("detach"))
+    throw usage_error("--restart is for containers in the background", "give -d too");
   const Spec made = create_container(invocation);
   Context& context = invocation.context();
   Undo undo{invocation.trace()};
@@ -84,9 +88,37 @@ int run_run(Invocation& invocation)
   return status;
 }
 
+namespace {
+
+// Each is tried, whatever becomes of the others.
+int start_after_boot(Invocation& invocation)
+{
+  Json done = Json::array();
+  int status = 0;
+  for (const Container& container : due_after_boot(invocation.context())) {
+    const Spec& spec = container.spec;
+    try {
+      start(invocation.context(), spec.id);
+      invocation.print(spec.name + "\n");
+      done.push_back({{"name", spec.name}, {"id", spec.id}});
+    } catch (const Error& error) {
+      if (invocation.trace().interrupted()) throw;
+      write_all(STDERR_FILENO, error_text(error, invocation.arguments(), invocation.json()));
+      status = 1;
+    }
+  }
+  invocation.result(done.dump());
+  return status;
+}
+
+} // namespace
+
 int run_start(Invocation& invocation)
 {
   const NetworkRequest wish{.internet = invocation.has("internet"), .published = published_ports(invocation)};
+  if (invocation.has("boot") && invocation.names().empty()) return start_after_boot(invocation);
+  if (invocation.has("boot")) throw usage_error("--boot takes no names", "conductor start --boot, or start NAME...");
+  if (invocation.names().empty()) throw usage_error("which container?", "conductor ps -a lists all");
   Json done = Json::array();
   const int status = for_each_name(invocation, [&](const std::string& name) {
     const std::string id = invocation.resolve(name);

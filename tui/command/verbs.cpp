@@ -84,6 +84,8 @@ constexpr Option own_run_options[] = {
     {"device", 0, "PATH", "a device of the host", true},
     {"pull", 0, "missing|always|never", "when to get the image: when it is not there, each time, never (missing)"},
     {"stop-signal", 0, "SIGNAL", "what stop sends first (SIGTERM)"},
+    {"init", 0, {}, "a process of conductor's as PID 1, which passes signals on and reaps orphans"},
+    {"restart", 0, "no|on-failure[:N]|always|unless-stopped", "when to start it again after its end; with -d (no)"},
     {"network", 0, "none|host", "none: its own, cut off but for what follows; host: the host's (none)"},
     {"internet", 0, {}, "it reaches the internet, as after addnetwork -i"},
     {"expose", 0, "INNER-OUTER", "its port INNER is the host's port OUTER: 80-8080, 53-5353/udp", true},
@@ -92,6 +94,7 @@ constexpr auto run_options = joined(own_run_options, limit_options);
 constexpr std::span<const Option> create_options = std::span<const Option>{run_options}.subspan(1);
 
 constexpr Option start_options[] = {
+    {"boot", 0, {}, "those that a restart policy starts after a boot of the host, each once a boot"},
     {"internet", 0, {}, "it reaches the internet from now on, as after addnetwork -i"},
     {"expose", 0, "INNER-OUTER", "its port INNER is the host's port OUTER from now on: 80-8080", true},
 };
@@ -188,11 +191,12 @@ constexpr Verb container_rows[] = {
      .run = run_create},
     {.name = "start",
      .group = Group::running,
-     .names = "NAME...",
+     .names = "[NAME...]",
      .help = "start created or exited containers in the background",
+     .more = "--boot is for the service that the installation brings (systemctl enable conductor): it starts the "
+             "containers with --restart always, and those with unless-stopped that nobody had stopped.",
      .example = "start web",
      .options = start_options,
-     .least = 1,
      .most = any_number,
      .completes = "stopped",
      .run = run_start,

@@ -159,6 +159,8 @@ CreateRequest create_request(const Invocation& invocation)
   wish.read_only = given.has("read-only");
   wish.allow_new_privileges = given.has("allow-new-privileges");
   wish.auto_remove = given.has("rm");
+  wish.init = given.has("init");
+  wish.restart = invocation.value("restart").value_or("no");
   change_limits(invocation, wish.limits);
   if (const auto text = invocation.value("oom-score-adj"))
     wish.oom_score_adj = parse_adjustment(*text, "--oom-score-adj");
