@@ -215,6 +215,10 @@ void LogReader::seek_tail(uint64_t lines)
         file_->offset = size;
         return;
       }
+      if (record->time_ns >= query_.until_ns) { // not shown, and so not counted
+        end = file_->offset;
+        continue;
+      }
       const std::string_view bytes = record->bytes;
       for (size_t at = bytes.size(); at > 0; at--) {
         const bool ends_line = bytes[at - 1] == '\n';

@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 namespace conductor {
 namespace {
@@ -140,11 +141,35 @@ Json mounts(const Root& root, const Container& container)
   return list;
 }
 
+// What is kept of its output: a file is put aside when it is full, and the oldest of them goes.
+Json log_object(const Context& context, const std::string& id)
+{
+  const Containers containers{context.root};
+  uint64_t bytes = 0;
+  unsigned files = 0;
+  if (const auto directory = kernel::find_directory(context.root.dir(), containers.path(id) + "/log"))
+    for (const std::string& name : kernel::list_directory(directory->get(), ".")) {
+      struct stat about {};
+      if (!name.starts_with("log") || ::fstatat(directory->get(), name.c_str(), &about, AT_SYMLINK_NOFOLLOW) < 0)
+        continue;
+      bytes += static_cast<uint64_t>(about.st_size);
+      ++files;
+    }
+  return {{"directory", context.root.path() + "/" + containers.path(id) + "/log"},
+          {"bytes", bytes},
+          {"files", files},
+          {"most_bytes_of_a_file", context.config.log_size},
+          {"most_files", context.config.log_files}};
+}
+
 } // namespace
 
 std::string inspect(Context& context, const std::string& id)
 {
-  return inspect_document(context.root, settle(context, id));
+  const Container container = settle(context, id);
+  Json json = Json::parse(inspect_document(context.root, container), nullptr, false);
+  json["log"] = log_object(context, id);
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string inspect_document(const Root& root, const Container& container)

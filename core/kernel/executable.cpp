@@ -14,6 +14,7 @@
 #include <elf.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace conductor::kernel {
@@ -139,6 +140,24 @@ Error no_executable(int root, const std::string& name, const std::string& path)
                     126);
 }
 
+// Whether the file lies on a file system from which nothing may be executed (mount(8), noexec).
+bool is_on_noexec(int root, const std::string& path)
+{
+  try {
+    struct statvfs about {};
+    const Fd entry = open_in_root(root, path, O_PATH);
+    return ::fstatvfs(entry.get(), &about) == 0 && (about.f_flag & ST_NOEXEC) != 0;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+Error on_noexec(const std::string& name, const std::string& path)
+{
+  return cannot_run(name, path + " lies on a file system that is mounted noexec",
+                    "keep programs in the image, or mount what is behind that volume without noexec on the host", 126);
+}
+
 Error bad_script(int root, const std::string& name, const std::string& path, const ProgramHead& head)
 {
   if (head.carriage_return)
@@ -148,6 +167,7 @@ Error bad_script(int root, const std::string& name, const std::string& path, con
     return cannot_run(name,
                       fmt::format("{} names the interpreter {}, which is not in the image", path, head.interpreter),
                       "install it in the image, or change the first line of the script", 127);
+  if (is_on_noexec(root, head.interpreter)) return on_noexec(name, head.interpreter);
   return cannot_run(name, fmt::format("{}, the interpreter of {}, cannot be executed", head.interpreter, path), "",
                     126);
 }
@@ -208,6 +228,7 @@ Error executable_error(int root, const std::string& name, const Executable& foun
                       127);
   }
   if (found.result == Lookup::not_executable) return no_executable(root, name, found.path);
+  if (number == EACCES && is_on_noexec(root, found.path)) return on_noexec(name, found.path);
   const std::string head = head_of(root, found.path);
   const ProgramHead program = read_program_head(head);
   if (number == ENOENT || number == ENOEXEC || number == ELIBBAD || number == EACCES || number == 0) {
@@ -218,7 +239,10 @@ Error executable_error(int root, const std::string& name, const Executable& foun
       return cannot_run(name, found.path + " is neither a program nor a script with a #! line",
                         "put '#!/bin/sh' in its first line", 126);
   }
-  return Error{fmt::format("cannot run '{}': execute {}", name, found.path), number}.with_status(
+  std::string hint;
+  if (number == EACCES)
+    hint = fmt::format("its user may not execute it: add 'RUN chmod a+rx {}' to its build file", found.path);
+  return Error{fmt::format("cannot run '{}': execute {}", name, found.path), number, hint}.with_status(
       number == ENOENT ? 127 : 126);
 }
 

@@ -222,6 +222,7 @@ TEST(LogSince, LeavesOlderRecordsOut)
   const int64_t time = reader.next()->time_ns;
   EXPECT_EQ(read_log(directory, {.since_ns = time}), "new\n");
   EXPECT_EQ(read_log(directory, {.until_ns = time}), "old\n");
+  EXPECT_EQ(read_log(directory, {.tail_lines = 1, .until_ns = time}), "old\n") << "the last line before that time";
 }
 
 TEST(LogDamage, HalfARecordAtTheEndIsNotShownAndHidesNothing)

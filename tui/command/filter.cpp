@@ -25,7 +25,7 @@ Filter::Filter(const std::vector<std::string>& texts, std::span<const std::strin
 bool Filter::matches(std::string_view key, const std::vector<std::string>& wanted,
                      const std::vector<std::string>& values)
 {
-  const bool part = key == "name" || key == "image" || key == "base";
+  const bool part = key == "name" || key == "image" || key == "base" || key == "outcome";
   return std::any_of(wanted.begin(), wanted.end(), [&](const std::string& text) {
     return std::any_of(values.begin(), values.end(), [&](const std::string& value) {
       return part ? value.find(text) != std::string::npos : value == text;

@@ -269,7 +269,7 @@ Ulimit parse_ulimit(std::string_view text)
   return limit;
 }
 
-int64_t parse_since(std::string_view text, int64_t now_ns)
+int64_t parse_since(std::string_view text, int64_t now_ns, std::string_view option)
 {
   constexpr std::string_view right = "10m, 2h, 3d, 2026-11-22T09:44:02Z or seconds since 1970";
   constexpr int64_t second = 1'000'000'000;
@@ -286,15 +286,15 @@ int64_t parse_since(std::string_view text, int64_t now_ns)
         rest.remove_prefix(1);
       }
     }
-    if (rest != "Z" && !rest.empty()) refuse("--since", text, right);
+    if (rest != "Z" && !rest.empty()) refuse(option, text, right);
     return ::timegm(&moment) * second + fraction;
   }
   std::string_view unit;
   const auto value = leading_number(text, unit);
-  if (!value || *value > 4e9) refuse("--since", text, right);
+  if (!value || *value > 4e9) refuse(option, text, right);
   if (unit.empty()) return static_cast<int64_t>(*value) * second;
   const double factor = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400 : 0;
-  if (factor == 0) refuse("--since", text, right);
+  if (factor == 0) refuse(option, text, right);
   return now_ns - static_cast<int64_t>(*value * factor * 1e9);
 }
 

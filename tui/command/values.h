@@ -42,7 +42,7 @@ bool is_unlimited(std::string_view text);
 // "nofile=1024:4096", "nofile=1024"; "unlimited" and -1 mean that.
 Ulimit parse_ulimit(std::string_view text);
 // "10m", "2h", "3d" before now, "2026-11-22T09:44:02Z" or seconds since 1970, in nanoseconds of CLOCK_REALTIME.
-int64_t parse_since(std::string_view text, int64_t now_ns);
+int64_t parse_since(std::string_view text, int64_t now_ns, std::string_view option = "--since");
 // One of the words of "a|b|c".
 std::string parse_choice(std::string_view text, std::string_view option, std::string_view choices);
 // The lines of an --env-file: K=V; empty ones and those that begin with # are left out. A K alone is taken from our own

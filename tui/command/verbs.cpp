@@ -146,12 +146,17 @@ constexpr Option logs_options[] = {
     {"follow", 'f', {}, "go on as the container writes"},
     {"tail", 'n', "N", "only the last N lines"},
     {"since", 0, "TIME", "from then on: 10m, 2h, 2026-11-22T09:44:02Z"},
+    {"until", 0, "TIME", "up to then"},
     {"timestamps", 't', {}, "each line with its time"},
 };
 
 constexpr Option events_options[] = {
     {"follow", 'f', {}, "go on as things happen"},
     {"tail", 'n', "N", "only the last N"},
+    {"since", 0, "TIME", "from then on: 10m, 2h, 2026-11-22T09:44:02Z"},
+    {"until", 0, "TIME", "up to then"},
+    {"filter", 0, "KEY=VALUE",
+     "only those whose KEY (name, id, verb, outcome, user) has VALUE; a bare word looks at the name", true},
 };
 
 constexpr Option console_options[] = {
@@ -492,7 +497,8 @@ constexpr Verb container_rows[] = {
      .group = Group::looking,
      .names = "",
      .help = "what happened to containers and images",
-     .example = "events -f",
+     .more = "Verbs are those of the command line, and exit. With --json --follow each line is an object.",
+     .example = "events -f --filter verb=exit",
      .options = events_options,
      .run = run_events},
 
