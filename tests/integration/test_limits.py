@@ -302,3 +302,10 @@ def test_nothing_of_these_groups_stays(web):
     web.ok("update", "web", "--cpus", "0.5", "--cpuset", "0", "--io-read-bps", f"{whole_disk()}:1M")
     web.ok("stop", "web")
     wait_until(lambda: host.cgroups(web.id()) == [], 10, "all of its groups are gone")
+
+
+def test_doctor_says_what_limits_this_host_can_keep(conductor):
+    found = {c["check"]: c for c in conductor.json("doctor")}
+    assert found["swap"]["health"] in ("ok", "weak") and found["weights"]["health"] in ("ok", "weak")
+    for name, option in [("swap", "--memory-swap"), ("weights", "--io-weight")]:
+        assert (option in found[name]["cure"]) == (found[name]["health"] == "weak")

@@ -6,6 +6,7 @@
 #include "core/engine/networks.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
+#include "core/kernel/group_limits.h"
 #include "core/kernel/process.h"
 #include "core/store/workshop.h"
 #include "tui/command/invocation.h"
@@ -97,9 +98,10 @@ Finding check_cgroups(Invocation&)
 {
   const kernel::CgroupHost& host = kernel::cgroup_host();
   std::string missing, kind = host.v1_controllers.empty() ? "v2" : host.v2.empty() ? "v1" : "hybrid of v1 and v2";
-  for (const char* controller : {"memory", "cpu", "pids"}) {
-    const bool v2 = host.v2_has_controllers && has_word(content((host.v2 + "/cgroup.controllers").c_str()), controller);
-    if (!v2 && host.v1(controller).empty()) missing += (missing.empty() ? "" : ", ") + std::string{controller};
+  for (const kernel::LimitRow& row : kernel::limit_rows()) {
+    const std::string controller{row.v2.controller};
+    if (host.v2_offers(controller) || !host.v1(row.v1.controller).empty() || has_word(missing, controller)) continue;
+    missing += (missing.empty() ? "" : ", ") + controller;
   }
   if (host.v2.empty() && host.v1_controllers.empty())
     return {Health::missing, "no control groups", "mount -t cgroup2 cgroup2 /sys/fs/cgroup"};
@@ -127,6 +129,25 @@ Finding check_resource(Invocation&)
   if (::prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) == 1)
     return {Health::good, "limits can be raised (CAP_SYS_RESOURCE)", ""};
   return {Health::weak, "no CAP_SYS_RESOURCE", "limits of containers cannot be above those of this shell"};
+}
+
+// A kernel may be told at boot not to count swap; v1 then lacks the file.
+Finding check_swap(Invocation&)
+{
+  const std::string v1 = kernel::cgroup_host().v1("memory");
+  const std::string told = content("/proc/cmdline");
+  const bool counted = v1.empty() ? !has_word(told, "swapaccount=0") && !has_word(told, "cgroup.memory=noswap")
+                                  : kernel::exists(AT_FDCWD, v1 + "/memory.memsw.limit_in_bytes");
+  if (counted) return {Health::good, "swap is counted", ""};
+  return {Health::weak, "swap is not counted", "boot with swapaccount=1; --memory-swap is refused until then"};
+}
+
+Finding check_weights(Invocation&)
+{
+  const auto remarks = kernel::limit_remarks({.io_weight = 1});
+  if (remarks.empty()) return {Health::good, "disks whose scheduler looks at weights", ""};
+  return {Health::weak, "no disk has the scheduler bfq",
+          "--io-weight has no effect until: echo bfq > /sys/block/DISK/queue/scheduler"};
 }
 
 Finding check_bootstrap(Invocation&)
@@ -297,6 +318,7 @@ constexpr Check checks[] = {
     {"overlay", check_overlay},   {"user-namespaces", check_user_namespaces},
     {"cgroups", check_cgroups},   {"seccomp", check_seccomp},
     {"apparmor", check_apparmor}, {"limits", check_resource},
+    {"swap", check_swap},         {"weights", check_weights},
     {"bases", check_bootstrap},   {"state", check_state},
     {"nft", check_nft},           {"leftovers", nullptr, check_leftovers},
     {"layers", check_layers},     {"network", nullptr, check_network},
