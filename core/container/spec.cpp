@@ -5,6 +5,7 @@
 #include "core/base/guard.h"
 #include "core/container/restart.h"
 #include "core/kernel/group_limits.h"
+#include "core/kernel/masks.h"
 
 #include <algorithm>
 #include <array>
@@ -190,7 +191,10 @@ void check_spec(const Spec& spec)
     check_mount_point(mount.target, "tmpfs");
     check_once(targets, mount.target);
   }
-  for (const std::string& path : spec.devices) check_inside_path(path, "device");
+  for (const std::string& device : spec.devices) {
+    refuse_nul(device, "device");
+    kernel::parse_device(device);
+  }
   check_process_limits(spec);
   kernel::check_limits(spec.limits);
   const bool restarts = restart_policy(spec.restart).when != RestartPolicy::When::never;

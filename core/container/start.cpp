@@ -29,7 +29,7 @@ uint64_t namespaces_of_birth(const Spec& spec) { return CLONE_NEWPID | (spec.use
 void allow_devices(Trace& trace, const kernel::Cgroup& group, const Spec& spec)
 {
   auto rules = kernel::default_device_rules();
-  for (const auto& device : spec.devices) rules.push_back(kernel::device_rule_of(device));
+  for (const auto& device : spec.devices) rules.push_back(kernel::device_rule_of(kernel::parse_device(device)));
   if (group.v1("devices") >= 0)
     kernel::allow_devices_v1(trace, group.v1("devices"), rules);
   else

@@ -85,12 +85,13 @@ std::vector<std::string> place_of(const std::string& device)
   return names;
 }
 
-void pass_in(Trace& trace, int dev, const std::string& device)
+void pass_in(Trace& trace, int dev, const PassedDevice& passed)
 {
+  const std::string& device = passed.source;
   struct stat status {};
   if (::stat(device.c_str(), &status) < 0) throw Error{"pass in the device " + device, errno};
   if (!S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode)) throw Error{"pass in " + device + ": no device", ENODEV};
-  const std::vector<std::string> place = place_of(device);
+  const std::vector<std::string> place = place_of(passed.target.empty() ? device : passed.target);
   const auto is_first = [&](const auto& name) { return place.front() == name; };
   if (std::ranges::any_of(mount_points, is_first) || std::ranges::any_of(device_links(), is_first, &DeviceLink::name))
     throw Error{fmt::format("pass in the device {}: /dev/{} of a container is its own", device, place.front())};
@@ -121,7 +122,7 @@ Fd make_dev(Trace& trace, uint32_t owner, const std::vector<std::string>& device
   try {
     for (const auto& node : device_nodes())
       make_node(trace, dev.get(), node.name, S_IFCHR | node.mode, makedev(node.major, node.minor));
-    for (const auto& device : devices) pass_in(trace, dev.get(), device);
+    for (const auto& device : devices) pass_in(trace, dev.get(), parse_device(device));
     for (const auto& link : device_links()) make_link(trace, dev.get(), link.name, link.target);
     for (const char* directory : mount_points) make_subdirectory(trace, dev.get(), directory);
   } catch (...) {

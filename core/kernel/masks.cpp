@@ -72,13 +72,42 @@ std::vector<DeviceRule> default_device_rules()
   return rules;
 }
 
-DeviceRule device_rule_of(const std::string& host_path)
+PassedDevice parse_device(std::string_view text)
+{
+  const auto refused = [&](std::string_view why) {
+    return usage_error(fmt::format("--device '{}': {}", text, why),
+                       "--device /dev/fuse, /dev/sdc:/dev/disk or /dev/sdc:/dev/disk:r");
+  };
+  std::vector<std::string> parts{""};
+  for (const char letter : text)
+    if (letter == ':')
+      parts.emplace_back();
+    else
+      parts.back() += letter;
+  PassedDevice device{.source = parts[0], .target = {}};
+  if (!device.source.starts_with('/')) throw refused("the device is not an absolute path");
+  size_t next = 1;
+  if (parts.size() > next && parts[next].starts_with('/')) device.target = parts[next++];
+  if (parts.size() > next) device.access = parts[next++];
+  if (parts.size() > next) throw refused("there is more than device, place and access");
+  const bool is_below = device.target.starts_with("/dev/") && device.target.size() > 5 &&
+                        (device.target + "/").find("/../") == std::string::npos;
+  if (!device.target.empty() && !is_below) throw refused("its place must be below /dev");
+  if (device.access.empty() || device.access.find_first_not_of("rwm") != std::string::npos)
+    throw refused("what may be done with it is some of r, w and m");
+  return device;
+}
+
+DeviceRule device_rule_of(const PassedDevice& device)
 {
   struct stat about {};
-  if (::stat(host_path.c_str(), &about) < 0) throw Error{"look at the device " + host_path, errno};
+  if (::stat(device.source.c_str(), &about) < 0) throw Error{"look at the device " + device.source, errno};
   if (!S_ISCHR(about.st_mode) && !S_ISBLK(about.st_mode))
-    throw Error{host_path + " is no device", 0, "--device takes a node such as /dev/fuse; --volume is for files"};
-  return {.type = S_ISCHR(about.st_mode) ? 'c' : 'b', .major = major(about.st_rdev), .minor = minor(about.st_rdev)};
+    throw Error{device.source + " is no device", 0, "--device takes a node such as /dev/fuse; --volume is for files"};
+  return {.type = S_ISCHR(about.st_mode) ? 'c' : 'b',
+          .major = major(about.st_rdev),
+          .minor = minor(about.st_rdev),
+          .access = device.access};
 }
 
 } // namespace conductor::kernel

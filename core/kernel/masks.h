@@ -43,7 +43,16 @@ struct DeviceRule {
 };
 // What every container may use: mknod of anything (harmless without access), the nodes above, ptmx and the PTYs.
 std::vector<DeviceRule> default_device_rules();
-// The rule for a device of the host that is passed in (--device). Throws Error when `host_path` is no device.
-DeviceRule device_rule_of(const std::string& host_path);
+
+// A device of the host that is passed in.
+struct PassedDevice {
+  std::string source;         // its path on the host
+  std::string target;         // where it belongs below /dev; empty: where it is on the host
+  std::string access = "rwm"; // what the container may do with it: read, write, make its node
+};
+// PATH[:DST][:ACCESS], as --device takes it. Throws a usage Error.
+PassedDevice parse_device(std::string_view text);
+// Its rule. Throws Error when the source is no device.
+DeviceRule device_rule_of(const PassedDevice& device);
 
 } // namespace conductor::kernel

@@ -95,6 +95,22 @@ def test_a_device_that_is_there_already_is_no_failure(box):
     assert shell(box, "echo x > /dev/null; ls /dev/net", *options) == "tun\n"
 
 
+def test_a_device_may_have_another_place_and_less_access(box):
+    """The rule holds for whoever has the node, root inside too."""
+    script = "stat -c '%n %t:%T' /dev/net/other; (: > /dev/net/other) 2>/dev/null || echo not written; test -e /dev/net/tun || echo no"
+    out = shell(box, script, "--device", "/dev/net/tun:/dev/net/other:r")
+    assert out == f"/dev/net/other {numbers('/dev/net/tun')}\nnot written\nno\n"
+    assert shell(box, ": < /dev/net/other && echo read", "--device", "/dev/net/tun:/dev/net/other:rw") == "read\n"
+
+
+@pytest.mark.parametrize("device, said", [("fuse", "absolute"), ("/dev/net/tun:x", "r, w and m"), ("/dev/net/tun:/tmp/x", "below /dev"),
+                                          ("/dev/net/tun:/dev/", "below /dev"), ("/dev/net/tun:/dev/../x", "below /dev"),
+                                          ("/dev/net/tun:", "r, w and m"), ("/dev/net/tun:/dev/x:", "r, w and m"),
+                                          ("/dev/net/tun:/dev/x:rz", "r, w and m")])
+def test_a_device_that_cannot_be_understood_is_wrong_usage(box, device, said):
+    assert said in box.fails("run", "box", "web", "--device", device, "--", "true", status=2)
+
+
 def test_what_is_dev_of_the_container_cannot_be_passed_in(box):
     said = box.fails("run", "box", "web", "--device", "/dev/pts/ptmx", "--", "true", status=125)
     assert "/dev/pts of a container is its own" in said

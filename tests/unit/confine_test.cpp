@@ -96,9 +96,25 @@ TEST(Devices, rules_are_lines_of_the_controller)
 
 TEST(Devices, a_rule_is_made_of_a_node)
 {
-  EXPECT_EQ(device_rule_of("/dev/null").text(), "c 1:3 rwm");
-  EXPECT_THROW(device_rule_of("/etc/passwd"), Error);
-  EXPECT_THROW(device_rule_of("/dev/there-is-no-such-thing"), Error);
+  EXPECT_EQ(device_rule_of(parse_device("/dev/null")).text(), "c 1:3 rwm");
+  EXPECT_EQ(device_rule_of(parse_device("/dev/null:/dev/nothing:r")).text(), "c 1:3 r");
+  EXPECT_THROW(device_rule_of(parse_device("/etc/passwd")), Error);
+  EXPECT_THROW(device_rule_of(parse_device("/dev/there-is-no-such-thing")), Error);
+}
+
+TEST(Devices, an_option_names_device_place_and_access)
+{
+  const auto parts = [](std::string_view text) {
+    const PassedDevice device = parse_device(text);
+    return device.source + "|" + device.target + "|" + device.access;
+  };
+  EXPECT_EQ(parts("/dev/fuse"), "/dev/fuse||rwm");
+  EXPECT_EQ(parts("/dev/fuse:r"), "/dev/fuse||r");
+  EXPECT_EQ(parts("/dev/sdc:/dev/disk"), "/dev/sdc|/dev/disk|rwm");
+  EXPECT_EQ(parts("/dev/sdc:/dev/a/disk:rw"), "/dev/sdc|/dev/a/disk|rw");
+  for (const char* wrong :
+       {"", "fuse", "/dev/fuse:x", "/dev/fuse:rx", "/dev/fuse:/tmp/x", "/dev/fuse:/dev/", "/a:/dev/b:r:w"})
+    EXPECT_THROW(parse_device(wrong), Error) << wrong;
 }
 
 // Runs the device program: the few instructions that it is made of.

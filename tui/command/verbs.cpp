@@ -81,7 +81,7 @@ constexpr Option own_run_options[] = {
     {"allow-new-privileges", 0, {}, "let setuid programs work"},
     {"seccomp", 0, "FILE|unconfined", "a filter of system calls instead of the default"},
     {"userns", 0, "auto|host", "auto: host ids of its own; host: root inside is root"},
-    {"device", 0, "PATH", "a device of the host", true},
+    {"device", 0, "PATH[:DST][:rwm]", "a device of the host, for reading, writing, making its node", true},
     {"pull", 0, "missing|always|never", "when to get the image: when it is not there, each time, never (missing)"},
     {"stop-signal", 0, "SIGNAL", "what stop sends first (SIGTERM)"},
     {"init", 0, {}, "a process of conductor's as PID 1, which passes signals on and reaps orphans"},
