@@ -161,11 +161,7 @@ std::string CgroupHost::v1(std::string_view controller) const
 
 bool CgroupHost::v2_offers(std::string_view controller) const
 {
-  if (v2.empty()) return false;
-  // Whole words: "cpuset" stands before "cpu" in it.
-  std::string offered = " " + find_content(AT_FDCWD, v2 + "/cgroup.controllers").value_or("") + " ";
-  std::ranges::replace(offered, '\n', ' ');
-  return offered.find(fmt::format(" {} ", controller)) != std::string::npos;
+  return !v2.empty() && names_controller(find_content(AT_FDCWD, v2 + "/cgroup.controllers").value_or(""), controller);
 }
 
 const CgroupHost& cgroup_host()

@@ -428,6 +428,17 @@ std::vector<std::string> limit_remarks(const Limits& limits)
       "bfq > /sys/block/DISK/queue/scheduler)"};
 }
 
+bool names_controller(std::string_view text, std::string_view controller)
+{
+  // Whole words: "cpuset" is no "cpu".
+  while (!text.empty()) {
+    const size_t end = std::min(text.find_first_of(" \n"), text.size());
+    if (text.substr(0, end) == controller) return true;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return false;
+}
+
 std::optional<std::vector<unsigned>> parse_cpu_list(std::string_view text)
 {
   constexpr unsigned most = 8191;

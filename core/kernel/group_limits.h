@@ -69,6 +69,9 @@ void check_limits_here(const Limits& limits);
 // What is kept but has no effect on this host as it is now, a sentence each.
 std::vector<std::string> limit_remarks(const Limits& limits);
 
+// Whether the text of cgroup.controllers ("cpuset cpu io memory pids\n") names this one.
+bool names_controller(std::string_view text, std::string_view controller);
+
 // "0-3,5" -> {0, 1, 2, 3, 5}; none when it is no such list, or has a number above 8191.
 std::optional<std::vector<unsigned>> parse_cpu_list(std::string_view text);
 

@@ -138,6 +138,15 @@ TEST(GroupLimits, what_cannot_be_is_refused_with_its_reason)
   EXPECT_NE(refusal({.io_read_bps = {{"/dev/vda", 0}}}).find("io-read-bps"), std::string::npos);
 }
 
+TEST(GroupLimits, a_controller_is_a_whole_word)
+{
+  constexpr std::string_view text = "cpuset cpu io memory hugetlb pids\n";
+  for (const char* there : {"cpuset", "cpu", "io", "pids"}) EXPECT_TRUE(names_controller(text, there)) << there;
+  for (const char* absent : {"cp", "set", "rdma", "blkio"}) EXPECT_FALSE(names_controller(text, absent)) << absent;
+  EXPECT_FALSE(names_controller("cpuset io\n", "cpu"));
+  EXPECT_FALSE(names_controller("", "cpu"));
+}
+
 TEST(GroupLimits, lists_of_cpus)
 {
   EXPECT_EQ(parse_cpu_list("0-2,5"), (std::vector<unsigned>{0, 1, 2, 5}));
