@@ -257,9 +257,11 @@ void Cgroup::write_limits(Trace& trace, Undo* undo, const Limits& before, const 
   }
   for (Write& write : writes) {
     const std::string file{write.kept.file};
-    // What the parent has is no limit (cpuset of v1).
+    // No limit is what the parent has (cpuset): a group with processes cannot be left without.
     const auto or_parents = [&](const std::string& value) {
-      return value.empty() ? read_file(write.kept.directory, "../" + file) : value;
+      if (!value.empty()) return value;
+      return read_file(write.kept.directory,
+                       "../" + file + (write.kept.hierarchy == Hierarchy::v1 ? "" : ".effective"));
     };
     try {
       give_room(trace, write.kept.hierarchy, write.kept.directory, file, write.change.value);

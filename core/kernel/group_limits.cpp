@@ -254,15 +254,15 @@ constexpr LimitRow rows[] = {
      .v2 = {"cpu", {"cpu.weight"}, "100"},
      .text = [](const Limits& l, Hierarchy h, std::string_view) { return weight_text(l, h); },
      .read = read_weight},
-    // In v1 nothing may run in a group without CPUs: the parent's are what no limit is.
+    // Nothing may run in a group without CPUs: the parent's are what no limit is.
     {.option = "cpuset",
      .v1 = {"cpuset", {"cpuset.cpus"}, {}},
-     .v2 = {"cpuset", {"cpuset.cpus"}, "\n"},
+     .v2 = {"cpuset", {"cpuset.cpus"}, {}},
      .text = [](const Limits& l, Hierarchy, std::string_view) { return l.cpuset; },
      .read = read_list<&Limits::cpuset>},
     {.option = "cpuset-mems",
      .v1 = {"cpuset", {"cpuset.mems"}, {}},
-     .v2 = {"cpuset", {"cpuset.mems"}, "\n"},
+     .v2 = {"cpuset", {"cpuset.mems"}, {}},
      .text = [](const Limits& l, Hierarchy, std::string_view) { return l.cpuset_mems; },
      .read = read_list<&Limits::cpuset_mems>},
     {.option = "pids",
