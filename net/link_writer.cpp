@@ -149,6 +149,7 @@ std::string ipv6_setting(const std::string& link, const char* name)
 // may not be written (a host that is a container itself) is not the end.
 void refuse_advertisements(Trace& trace, const std::string& link)
 {
+  if (!holds(guard::no_advertisements)) return;
   for (const char* setting : {"accept_ra", "accept_redirects"}) {
     try {
       kernel::write_value(trace, AT_FDCWD, ipv6_setting(link, setting), "0");
