@@ -286,7 +286,6 @@ void Cgroup::change(Trace& trace, Undo& undo, const Limits& before, const Limits
     add_v1(trace, controller, hierarchy);
     added.push_back(controller);
   }
-  open_tasks();
   write_limits(trace, &undo, before, wanted);
   for (const auto& controller : added) move_members_to(trace, controller);
 }
@@ -449,20 +448,31 @@ FreezerFiles freezer_files(const CgroupHost& host, std::string_view root_id, std
   return {state, "FROZEN", "THAWED", state, "FROZEN"};
 }
 
+// A group that goes between the open and the write answers ENODEV (kernel/cgroup/cgroup.c, cgroup_kn_lock_live).
+void wish_frozen(Trace& trace, const std::string& file, const char* value)
+{
+  try {
+    write_value(trace, AT_FDCWD, file, value);
+  } catch (const Error& error) {
+    if (error.number() != ENODEV) throw;
+    throw Error{"write '" + std::string{value} + "' to " + file, ENOENT};
+  }
+}
+
 } // namespace
 
 void freeze_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf, bool frozen)
 {
   const CgroupHost& host = cgroup_host();
   const FreezerFiles files = freezer_files(host, root_id, leaf);
-  write_value(trace, AT_FDCWD, files.wish, frozen ? files.freeze : files.thaw);
+  wish_frozen(trace, files.wish, frozen ? files.freeze : files.thaw);
   if (!frozen) return;
   for (const uint64_t deadline = monotonic_us() + freeze_patience_us; monotonic_us() < deadline;) {
     const auto text = find_content(AT_FDCWD, files.fact);
     if (!text || text->find(files.is_frozen) != std::string::npos) return; // gone: nothing of it runs
     ::poll(nullptr, 0, 1);
   }
-  write_value(trace, AT_FDCWD, files.wish, files.thaw);
+  wish_frozen(trace, files.wish, files.thaw);
   throw Error{"wait until every process stands still", ETIMEDOUT, "one of them may hang in the kernel; try it again"};
 }
 
