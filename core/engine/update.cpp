@@ -26,7 +26,7 @@ Limits update(Context& context, const std::string& id, const std::function<void(
   std::optional<kernel::Cgroup> group; // outlives the undos that write into it
   Undo undo{context.trace};
   if (container.status.state == State::running || container.status.state == State::paused) {
-    group.emplace(kernel::Cgroup::open(context.root.id(), id));
+    group.emplace(kernel::Cgroup::find(context.root.id(), id));
     // From what the kernel has, not from what the spec says: an update that was killed may stand between them.
     group->change(context.trace, undo, kernel::Cgroup::effective(context.root.id(), id), wanted);
   }

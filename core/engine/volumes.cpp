@@ -90,10 +90,11 @@ bool make_volume(const Context& context, const Spec& spec, const Volume& volume)
   kernel::make_directory(trace, context.root.dir(), made, 0700);
   const Fd place = kernel::open_directory(context.root.dir(), made);
   if (const auto source = image_directory(context, spec, volume.target)) {
-    kernel::CopyPlan plan{.source_root = source->get(),
-                          .root = place.get(),
-                          .text = fmt::format("cp -a IMAGE{}/. VOLUME", visible(volume.target)),
-                          .items = {}};
+    kernel::CopyPlan plan{
+        .source_root = source->get(),
+        .root = place.get(),
+        .text = fmt::format("cp -a IMAGE{}/. \"{}/data\"", visible(volume.target), kernel::path_of(place.get())),
+        .items = {}};
     Walk walk{plan.items};
     walk.add(source->get(), "", "data");
     walk.run(source->get(), "", "data");

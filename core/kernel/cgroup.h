@@ -53,7 +53,9 @@ public:
   void change(Trace& trace, Undo& undo, const Limits& before, const Limits& wanted);
   // What the kernel keeps, whoever wrote it; nothing where there is no such group.
   static Limits effective(std::string_view root_id, std::string_view leaf);
-  // The group of something that runs. Throws Error when it is not there.
+  // What there is of a group, to change it. Throws Error.
+  static Cgroup find(std::string_view root_id, std::string_view leaf);
+  // The group of something that runs, to join it. Throws Error when it is not there.
   static Cgroup open(std::string_view root_id, std::string_view leaf);
 
   // Directory of the v2 group, for CLONE_INTO_CGROUP; -1 where the host has no v2.
@@ -70,7 +72,6 @@ private:
     int directory;
     std::string_view file; // empty: the kernel has none
   };
-  static Cgroup find(std::string_view root_id, std::string_view leaf);
   void add_v1(Trace& trace, std::string_view controller, const std::string& hierarchy);
   Kept find_place(const LimitRow& row) const;
   Kept make_place(Trace& trace, const LimitRow& row) const;

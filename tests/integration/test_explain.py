@@ -27,7 +27,7 @@ CHANGING = ["build made {directory}/Conductorfile", "pull {registry}/web", "push
             "exec --session running -- sleep 1000", "stop running", "stop --keep running", "kill running", "rm stopped",
             "rm -f running", "start crashed", "doctor --fix  # crashed", "demo", "addnetwork running -i -e 80-8080",
             "addnetwork running  # connected", "delnetwork running  # connected", "peer running stopped",
-            "unpeer running stopped  # connected", "restart running", "pause running", "unpause paused", "rename running other",
+            "unpeer running stopped  # connected", "restart running", "pause running", "unpause paused", "rename running other", "update running --memory 64M --pids 50 --cpuset 0", "update stopped --cpus 0.5",
             "run -d --restart always --init {image} web -- sleep 1000", "stop paused", "kill paused", "run --rm --internet {image} -- true", "stop running  # connected"]
 # Those that only look, or only join what runs; the console changes things by other verbs.
 LOOKING = {"images", "history", "df", "attach", "wait", "ps", "inspect", "diff", "volumes", "logs", "networks", "top", "stats", "sessions", "events", "console", "config",

@@ -223,7 +223,8 @@ TEST(ConsoleForm, FieldsComplainInWords)
   EXPECT_NE(said("memory", "1"), "") << "too small";
   EXPECT_EQ(said("memory", "256M"), "");
   EXPECT_NE(said("volume", "/nosuchdirectory:/data"), "");
-  EXPECT_NE(said("volume", "/tmp"), "");
+  EXPECT_NE(said("volume", "tmp"), "") << "no place";
+  EXPECT_EQ(said("volume", "/tmp"), "") << "a volume without a name";
   EXPECT_EQ(said("volume", "/tmp:/data '/usr:/a b:ro'"), "");
   EXPECT_NE(said("env", "=1"), "");
   EXPECT_EQ(said("env", "A=1 B='x y'"), "");
