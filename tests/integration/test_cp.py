@@ -379,9 +379,11 @@ def test_what_a_killed_copy_left_goes_with_the_next_one(web, here):
     upper = next((web.root / "containers/id").iterdir()) / "rw/upper/d"
     with endless(web, "cp", "-", "web:/d"):
         wait_until(lambda: leftovers(upper) != [])
-        for line in host.processes_using(web.root, web.run_directory):
-            if " cp - " in line.replace("\0", " ") or "conductor-images" in line:
-                os.kill(int(line.split()[0]), signal.SIGKILL)
+        both = [int(line.split()[0]) for line in host.processes_using(web.root, web.run_directory)
+                if " cp - " in line.replace("\0", " ") or "conductor-images" in line]
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # the one that lives on would tidy up
+            for pid in both:
+                os.kill(pid, number)
         wait_until(lambda: not any("conductor-images" in line for line in host.processes_using(web.root, web.run_directory)))
     assert len(leftovers(upper)) == 1
     web.ok("cp", here / "file", "web:/d/")
