@@ -93,8 +93,8 @@ public:
   bool ended();
   // Readable (inotify) when next() is worth another try; -1 without follow. A console polls it.
   int poll_fd() const { return watch_.get(); }
-  // Blocks until then, at most timeout_ms (-1: no limit). Signals end the wait.
-  void wait(int timeout_ms);
+  // Blocks until then, at most timeout_ms (-1: no limit). Throws Error (EINTR) when the operation is interrupted.
+  void wait(const Trace& trace, int timeout_ms);
 
 private:
   struct File {

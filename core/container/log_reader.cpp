@@ -1,6 +1,7 @@
 // The reading half of log.h.
 #include "core/container/log.h"
 
+#include "core/base/await.h"
 #include "core/base/error.h"
 #include "core/container/log_format.h"
 #include "core/kernel/files.h"
@@ -250,11 +251,11 @@ bool LogReader::ended()
   return std::exchange(last_look_, true);
 }
 
-void LogReader::wait(int timeout_ms)
+void LogReader::wait(const Trace& trace, int timeout_ms)
 {
   if (last_look_) return;
   pollfd news{watch_.get(), POLLIN, 0};
-  ::poll(&news, 1, timeout_ms);
+  await(trace, &news, 1, timeout_ms);
 }
 
 namespace {

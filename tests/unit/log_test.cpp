@@ -141,7 +141,7 @@ TEST(Log, FollowEndsWithTheWriterEvenIfItWasKilled)
     while (const auto record = reader.next()) bytes += record->bytes.size();
     has_begun |= bytes > 0; // before the writer has its lock, the log looks over
     if (reader.ended() && has_begun) break;
-    reader.wait(100);
+    reader.wait(Trace{}, 100);
   }
   EXPECT_EQ(bytes, 200U);
   EXPECT_EQ(end_of(writer).signal, SIGKILL);

@@ -345,7 +345,7 @@ TEST(Keeper, MakesAProgramOnItsTerminalRedrawForANewClient)
   for (;;) { // until it is ready
     while (const auto record = reader.next()) text += record->bytes;
     if (text.find("ready") != std::string::npos) break;
-    reader.wait(patience_ms);
+    reader.wait(Trace{}, patience_ms);
   }
   Client client{kept.run, {40, 99}};
   client.say("\n");

@@ -1,4 +1,5 @@
 // logs and events: what containers wrote, what happened to them; both can be followed.
+#include "core/base/await.h"
 #include "core/base/error.h"
 #include "core/container/log.h"
 #include "core/kernel/files.h"
@@ -24,13 +25,25 @@ namespace {
 
 constexpr uint64_t most_lines = 1'000'000'000;
 
-// Ctrl-C is how one stops to follow: we end as the signal would have ended us, and the shell knows.
+// Ctrl-C is how one stops to read: we end as the signal would have ended us, and the shell knows.
 void end_when_interrupted(Invocation& invocation)
 {
   if (!invocation.trace().interrupted()) return;
   invocation.flush();
   std::signal(SIGINT, SIG_DFL);
   ::raise(SIGINT);
+}
+
+// wait: as await() does.
+template <class Wait>
+void follow_on(Invocation& invocation, Wait&& wait)
+{
+  try {
+    wait();
+  } catch (const Error&) {
+    end_when_interrupted(invocation);
+    throw;
+  }
 }
 
 std::optional<uint64_t> tail_of(const Invocation& invocation)
@@ -99,6 +112,7 @@ int run_logs(Invocation& invocation)
   LogPrinter error{invocation.has("timestamps"), bytes(STDERR_FILENO)};
   for (;;) {
     while (const auto record = reader.next()) {
+      end_when_interrupted(invocation);
       std::string text;
       if (record->stream == LogStream::error) {
         error.print(*record, text);
@@ -109,9 +123,8 @@ int run_logs(Invocation& invocation)
       }
     }
     invocation.flush();
-    end_when_interrupted(invocation);
     if (!query.follow || reader.ended() || span.is_over()) return 0;
-    reader.wait(span.left_ms());
+    follow_on(invocation, [&] { reader.wait(invocation.trace(), span.left_ms()); });
   }
 }
 
@@ -156,8 +169,8 @@ int run_events(Invocation& invocation)
     constexpr int look_ms = 200; // where the host gives no inotify
     const int left_ms = span.left_ms();
     pollfd watched{watch.fd(), POLLIN, 0};
-    ::poll(&watched, 1, watch.fd() >= 0 ? left_ms : left_ms < 0 ? look_ms : std::min(look_ms, left_ms));
-    end_when_interrupted(invocation);
+    const int most_ms = watch.fd() >= 0 ? left_ms : left_ms < 0 ? look_ms : std::min(look_ms, left_ms);
+    follow_on(invocation, [&] { await(invocation.trace(), &watched, 1, most_ms); });
     watch.drain();
   }
 }
