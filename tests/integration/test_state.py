@@ -311,7 +311,9 @@ def test_container_ends_by_itself_on_a_full_disk(small):
 
 
 def test_container_that_fills_the_disk_can_be_stopped_and_removed(small):
-    small.ok("run", "-d", small.image, "web", "--", "sh", "-c", "dd if=/dev/zero of=/big bs=1M; sleep 1000")
+    begin = "until [ -e /go ]; do sleep 0.01; done"  # no sooner than it is written down that it runs
+    small.ok("run", "-d", small.image, "web", "--", "sh", "-c", begin + "; dd if=/dev/zero of=/big bs=1M; sleep 1000")
+    small.ok("exec", "web", "--", "touch", "/go")
     wait_until(lambda: os.statvfs(small.root).f_bavail == 0, 20, "the disk is full")
     assert small.state("web") == "running"
     assert small.run("exec", "web", "--", "true").returncode == 0
