@@ -7,6 +7,9 @@ import subprocess
 
 import pytest
 
+from support import host
+from support.waiting import wait_until
+
 # What makes it, in how many MiB (the least that mkfs takes), and which package has it.
 KINDS = {"ext4": (["mkfs.ext4", "-q"], 96, "e2fsprogs"), "xfs": (["mkfs.xfs", "-q"], 304, "xfsprogs"),
          "btrfs": (["mkfs.btrfs", "-q"], 128, "btrfs-progs"), "tmpfs": (None, 96, "")}
@@ -40,6 +43,8 @@ def disk(conductor):
     if os.path.ismount(place):
         subprocess.run(["mount", "-o", "remount,rw", str(place)], check=False)
         conductor.remove_containers()
+        # A removed container's empty directories go behind the verb, by a process that still holds the file system.
+        wait_until(lambda: not host.processes_using(place), 10, "nobody uses the file system")
         subprocess.run(["umount", str(place)], check=True)
 
 
