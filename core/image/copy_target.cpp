@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/container/spec.h"
 #include "core/image/layer_packer.h"
+#include "core/image/tree_writer.h"
 #include "core/kernel/files.h"
 #include "core/kernel/inroot.h"
 #include "core/kernel/layer_tree.h"
@@ -94,56 +95,20 @@ private:
   std::optional<kernel::LayerTree> tree_;
 };
 
-// Entries as they come, onto a stage.
-class CopyTarget::TreeWriter : public TarHandler {
+// Entries as they come, onto a stage. What had to be left out is told at the end.
+class CopyTarget::StageWriter : public TreeWriter {
 public:
-  TreeWriter(Trace& trace, kernel::LayerTree& tree) : trace_(trace), tree_(tree) {}
-  ~TreeWriter() override
+  using TreeWriter::TreeWriter;
+  ~StageWriter() override
   {
-    const uint64_t attributes = tree_.left_out();
-    if (devices_ > 0) trace_.notice(fmt::format("{} device node{} left out", devices_, devices_ == 1 ? "" : "s"));
+    const uint64_t attributes = tree().left_out();
+    if (devices() > 0) trace().notice(fmt::format("{} device node{} left out", devices(), devices() == 1 ? "" : "s"));
     if (attributes > 0)
-      trace_.notice(fmt::format("{} extended attribute{} left out: this file system has none", attributes,
-                                attributes == 1 ? "" : "s"));
+      trace().notice(fmt::format("{} extended attribute{} left out: this file system has none", attributes,
+                                 attributes == 1 ? "" : "s"));
   }
-  TreeWriter(const TreeWriter&) = delete;
-  TreeWriter& operator=(const TreeWriter&) = delete;
-
-  void begin(const TarEntry& entry) override
-  {
-    trace_.throw_if_interrupted();
-    facts_ = {.mode = entry.mode, .uid = entry.uid, .gid = entry.gid, .modified = entry.modified};
-    for (const auto& [key, value] : entry.xattrs)
-      if (kernel::is_carried(key)) facts_.xattrs.emplace_back(key, value);
-    switch (entry.type) {
-    case EntryType::directory: return tree_.directory(entry.name, facts_);
-    case EntryType::hard_link: return tree_.hard_link(entry.name, entry.link);
-    case EntryType::symlink: return tree_.symlink(entry.name, entry.link, facts_);
-    case EntryType::fifo: return tree_.fifo(entry.name, facts_);
-    case EntryType::character:
-    case EntryType::block: ++devices_; return;
-    case EntryType::file: break;
-    }
-    tree_.begin_file(entry.name, entry.size);
-    in_file_ = true;
-  }
-  void data(std::string_view bytes) override
-  {
-    trace_.throw_if_interrupted();
-    tree_.write(bytes);
-  }
-  void end() override
-  {
-    if (in_file_) tree_.end_file(facts_);
-    in_file_ = false;
-  }
-
-private:
-  Trace& trace_;
-  kernel::LayerTree& tree_;
-  kernel::NodeFacts facts_; // of the file that is open
-  bool in_file_ = false;
-  uint64_t devices_ = 0;
+  StageWriter(const StageWriter&) = delete;
+  StageWriter& operator=(const StageWriter&) = delete;
 };
 
 CopyTarget::CopyTarget(Trace& trace, const Place& place, CopyWish wish)
@@ -218,7 +183,7 @@ void CopyTarget::find_place(bool is_directory)
     find_name();
   }
   make_stage(directory_.get(), directory_path_);
-  writer_ = std::make_unique<TreeWriter>(trace_, stages_.front()->tree());
+  writer_ = std::make_unique<StageWriter>(trace_, stages_.front()->tree());
 }
 
 // The target itself gets the name. In a container a link there is followed as far as it leads, also to nothing; on this
@@ -322,7 +287,7 @@ void CopyTarget::put_by_copy(const Spot& from, int to, const std::string& path)
   const size_t made = make_stage(to, path);
   kernel::LayerTree& tree = stages_[made]->tree();
   {
-    TreeWriter writer{trace_, tree};
+    StageWriter writer{trace_, tree};
     TarReader reader{writer};
     const Fd staged = kernel::open_directory(from.directory, from.name);
     uint64_t left_out = 0;

@@ -48,7 +48,7 @@ public:
 
 private:
   class Stage;
-  class TreeWriter;
+  class StageWriter;
   // One renaming: what lies in a stage now, and its place.
   struct Move {
     size_t stage = 0;
@@ -87,7 +87,7 @@ private:
   std::string directory_path_;
   std::string name_; // its name there, where it does not merge
   std::vector<std::unique_ptr<Stage>> stages_;
-  std::unique_ptr<TreeWriter> writer_;
+  std::unique_ptr<StageWriter> writer_;
   std::vector<Move> moves_;
   uint64_t for_good_ = 0; // replaced where names cannot be exchanged
   uint64_t entries_ = 0, bytes_ = 0;

@@ -3,7 +3,7 @@
 #include "core/base/error.h"
 #include "core/container/spec.h"
 #include "core/image/decompress.h"
-#include "core/image/tar.h"
+#include "core/image/tree_writer.h"
 #include "core/image/whiteout.h"
 #include "core/kernel/layer_tree.h"
 
@@ -167,50 +167,28 @@ bool is_tar_header(std::string_view block)
   return std::strtoul(field.c_str(), nullptr, 8) == sum;
 }
 
-class ArchiveUnpacker : private TarHandler {
+class ArchiveUnpacker : private TreeWriter {
 public:
-  ArchiveUnpacker(Trace& trace, int at, const std::string& path) : tree_(trace, at, path), reader_(*this) {}
+  ArchiveUnpacker(Trace& trace, kernel::LayerTree& tree) : TreeWriter(trace, tree), reader_(*this) {}
 
   void feed(std::string_view bytes) { reader_.feed(bytes); }
   void finish()
   {
     // Some programs leave the end mark out, and people have such archives.
     reader_.finish(TarReader::EndMark::may_be_missing);
-    tree_.finish();
+    tree().finish();
   }
-  uint64_t devices() const { return devices_; }
+  using TreeWriter::devices;
 
 private:
   void begin(const TarEntry& entry) override
   {
     if (names_whiteout(entry.name) || names_whiteout(entry.link))
       throw Error{"'" + visible(entry.name, 200) + "': a name that begins with .wh. means something else in layers"};
-    facts_ = {.mode = entry.mode, .uid = entry.uid, .gid = entry.gid, .modified = entry.modified};
-    for (const auto& [key, value] : entry.xattrs)
-      if (kernel::is_carried(key)) facts_.xattrs.emplace_back(key, value);
-    switch (entry.type) {
-    case EntryType::directory: return tree_.directory(entry.name, facts_);
-    case EntryType::hard_link: return tree_.hard_link(entry.name, entry.link);
-    case EntryType::symlink: return tree_.symlink(entry.name, entry.link, facts_);
-    case EntryType::fifo: return tree_.fifo(entry.name, facts_);
-    case EntryType::character:
-    case EntryType::block: ++devices_; return;
-    case EntryType::file: break;
-    }
-    tree_.begin_file(entry.name, entry.size);
-    in_file_ = true;
-  }
-  void data(std::string_view bytes) override { tree_.write(bytes); }
-  void end() override
-  {
-    if (std::exchange(in_file_, false)) tree_.end_file(facts_);
+    TreeWriter::begin(entry);
   }
 
-  kernel::LayerTree tree_;
   TarReader reader_;
-  kernel::NodeFacts facts_;
-  bool in_file_ = false;
-  uint64_t devices_ = 0;
 };
 
 } // namespace
@@ -236,7 +214,8 @@ void unpack_archive(Trace& trace, int fd, int at, const std::string& path, const
 {
   Step step{trace, "unpack " + visible(name)};
   try {
-    ArchiveUnpacker unpacker{trace, at, path};
+    kernel::LayerTree tree{trace, at, path};
+    ArchiveUnpacker unpacker{trace, tree};
     pour(fd, [&](std::string_view plain) {
       trace.throw_if_interrupted();
       unpacker.feed(plain);
