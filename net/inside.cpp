@@ -29,7 +29,8 @@ namespace {
 
 class WayBack {
 public:
-  WayBack() : own_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC))
+  WayBack(Trace& trace, ino_t identity)
+      : trace_(trace), identity_(identity), own_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC))
   {
     if (!own_) throw Error{"open the network namespace of this host", errno};
   }
@@ -38,10 +39,17 @@ public:
   // Of itself setns(2) cannot fail here: we came from there, with the same rights.
   ~WayBack()
   {
-    if (::setns(own_.get(), CLONE_NEWNET) != 0) std::abort();
+    const Trace::Undisturbed undisturbed{trace_};
+    try {
+      kernel::enter_namespaces(trace_, own_.get(), CLONE_NEWNET, "exit");
+    } catch (...) { // a listener that is gone
+    }
+    if (namespace_of("thread-self") != identity_) std::abort();
   }
 
 private:
+  Trace& trace_;
+  ino_t identity_;
   Fd own_;
 };
 
@@ -49,11 +57,12 @@ private:
 
 void run_inside(Trace& trace, int fd, ino_t identity, const std::string& by_hand, const std::function<void()>& work)
 {
-  if (identity == namespace_of("thread-self")) {
+  const ino_t own = namespace_of("thread-self");
+  if (identity == own) {
     work();
     return;
   }
-  const WayBack back;
+  const WayBack back{trace, own};
   kernel::enter_namespaces(trace, fd, CLONE_NEWNET, by_hand);
   // A gate may have skipped the call: then the host would be read, or changed, as if it were the container.
   if (namespace_of("thread-self") != identity) throw Error{"the container's network namespace was not entered"};

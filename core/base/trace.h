@@ -91,6 +91,27 @@ public:
   void add(Listener& listener); // not owned; must outlive the trace
   void remove(Listener& listener);
   void set_gate(Gate* gate) { gate_ = gate; }
+  // While it lives nobody is asked and no interrupt counts: for an effect that must end, whatever became of the work.
+  class Undisturbed {
+  public:
+    explicit Undisturbed(Trace& trace) : trace_(trace), gate_(trace.gate_), interrupt_(trace.interrupt_)
+    {
+      trace.gate_ = nullptr;
+      trace.interrupt_ = nullptr;
+    }
+    ~Undisturbed()
+    {
+      trace_.gate_ = gate_;
+      trace_.interrupt_ = interrupt_;
+    }
+    Undisturbed(const Undisturbed&) = delete;
+    Undisturbed& operator=(const Undisturbed&) = delete;
+
+  private:
+    Trace& trace_;
+    Gate* gate_;
+    const volatile bool* interrupt_;
+  };
   bool gated() const { return gate_ != nullptr; }
   // Is anybody interested in single calls? The waists make their texts only then.
   bool calls_wanted() const { return calls_wanted_ || gate_ != nullptr; }

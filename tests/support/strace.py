@@ -31,9 +31,6 @@ WHOLE_TREES = {"remove_tree": REMOVING, "copy": FILES, "unpack": FILES, "spawn":
 NO_CHANGE = re.compile(r"/(\.?lock|lock-[0-9a-f]{64}|log/writer|log/log)$|^/dev/(null|tty|ptmx|pts/.*)$|^/proc/self/fd/\d+$"
                        r"|/\.[0-9a-f]{16}\.tmp$|^(pipe|socket|anon_inode):")
 
-HERE = f"<{os.readlink('/proc/self/ns/net')}>"  # as strace shows a descriptor of it
-
-
 class Call:
     """One call of one of conductor's own processes: when (seconds since 1970), its name, the rest of strace's line."""
 
@@ -115,8 +112,6 @@ def own_calls(text, end):
             continue
         call = Call(float(found.group(1)), *found.group(2, 3, 4))
         if call.result == "-1" or call.time_s > end or "CLONE_THREAD" in call.text:
-            continue
-        if call.name == "setns" and HERE in call.text:  # back from a container's network: it changes nothing of anybody's
             continue
         if call.name == "clone3" and "CLONE_VFORK" in call.text:  # posix_spawn(3), told as one call with the whole run
             call.name = "spawn"
