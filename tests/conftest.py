@@ -15,6 +15,13 @@ def conductor():
 
 
 @pytest.fixture
+def box(conductor):
+    """The same with a busybox image, whose name is box.image. A file that needs more has a box of its own."""
+    conductor.image = conductor.busybox_image()
+    return conductor
+
+
+@pytest.fixture
 def tmux():
     """Starts commands inside tmux: tmux(command, rows, columns, environment) gives a Tmux."""
     servers = []

@@ -171,6 +171,7 @@ class Bench:
         # One that stays: the table is made once, not for each.
         self.verb("run", "-d", "--internet", "bench", "stays", "--", "sleep", "1000")
         try:
+            # Not a wait for anything: the idleness before each run is what is measured (the kernel's waits show then).
             for how, pause in (("loop", 0), ("pauses", 0.3)):
                 ours, plain, theirs = [], [], []
                 for _ in range(self.runs):

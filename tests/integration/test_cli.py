@@ -22,12 +22,6 @@ BAD_NAMES = ["../x", "a" * 300, "", " ", "two words", "\x1b[31mred", "web\n", ".
 
 
 @pytest.fixture
-def box(conductor):
-    conductor.image = conductor.busybox_image()
-    return conductor
-
-
-@pytest.fixture
 def as_nobody(conductor):
     """Runs a verb without root: a copy of the programs, since the way to the built ones may be root's own."""
     directory = Path(tempfile.mkdtemp(prefix="ct-", dir="/var/tmp"))

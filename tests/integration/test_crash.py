@@ -14,12 +14,6 @@ from support.waiting import wait_until
 SLEEP = ["--", "sleep", "1000"]
 
 
-@pytest.fixture
-def box(conductor):
-    conductor.image = conductor.busybox_image()
-    return conductor
-
-
 def truth(conductor, name):
     """Everything known about one container."""
     return json.loads(conductor.ok("inspect", name))

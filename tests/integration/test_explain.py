@@ -34,12 +34,6 @@ LOOKING = {"images", "history", "df", "attach", "wait", "ps", "inspect", "diff",
            "completion", "version", "help"}
 
 
-@pytest.fixture
-def box(conductor):
-    conductor.image = conductor.busybox_image()
-    return conductor
-
-
 def events_of(conductor, *arguments, **options):
     """The event stream of a verb, by a pipe."""
     read, write = os.pipe()

@@ -8,12 +8,6 @@ from support.gate import Gated
 from support.waiting import wait_until
 
 
-@pytest.fixture
-def box(conductor):
-    conductor.image = conductor.busybox_image()
-    return conductor
-
-
 def test_operation_asks_before_every_call(box):
     gated = Gated(box, "run", "--rm", box.image, "--", "echo", "hi")
     status, out, error = gated.drive(lambda call: "go")

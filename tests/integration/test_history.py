@@ -8,12 +8,6 @@ import pytest
 from support.waiting import wait_until
 
 
-@pytest.fixture
-def box(conductor):
-    conductor.image = conductor.busybox_image()
-    return conductor
-
-
 def stamp(line):
     return line.split(" ", 1)[0]
 

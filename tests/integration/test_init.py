@@ -5,15 +5,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-import pytest
 from support.gate import Gated
 from support.waiting import wait_until
-
-
-@pytest.fixture
-def box(conductor):
-    conductor.image = conductor.busybox_image()
-    return conductor
 
 
 def inspect(box, name):

@@ -13,12 +13,6 @@ COUNT = ["--", "sh", "-c", "trap 'exit 3' TERM; trap 'echo heard' USR1; n=0; "
                            "while :; do n=$((n+1)); echo $n > /n; sleep 0.01; done"]
 
 
-@pytest.fixture
-def box(conductor):
-    conductor.image = conductor.busybox_image()
-    return conductor
-
-
 def row(box, name):
     return next((c for c in box.json("ps", "-a") if c["name"] == name), None)
 

@@ -7,7 +7,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
 from support import host
 from test_crash import entries, nothing_remains
 
@@ -15,12 +14,6 @@ MANY = int(os.environ.get("CONDUCTOR_MANY", "48"))
 STANDING = int(os.environ.get("CONDUCTOR_STANDING", "32"))
 AT_ONCE = 16
 SLEEP = ["--", "sleep", "1000"]
-
-
-@pytest.fixture
-def box(conductor):
-    conductor.image = conductor.busybox_image()
-    return conductor
 
 
 def all_at_once(work, count):

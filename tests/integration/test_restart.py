@@ -15,12 +15,6 @@ RUNS = ["--", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done"]
 OTHER_BOOT = "00000000-0000-4000-8000-000000000000"
 
 
-@pytest.fixture
-def box(conductor):
-    conductor.image = conductor.busybox_image()
-    return conductor
-
-
 def inspect(box, name):
     return json.loads(box.ok("inspect", name))
 

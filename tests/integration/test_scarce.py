@@ -14,12 +14,6 @@ VERBS = {"start": ["start", "web"], "exec": ["exec", "web", "--", "true"], "stop
          "rm": ["rm", "-f", "web"]}
 
 
-@pytest.fixture
-def box(conductor):
-    conductor.image = conductor.busybox_image()
-    return conductor
-
-
 def situation(box, verb):
     if row_of(box) is not None:
         box.ok("rm", "-f", "web")

@@ -15,12 +15,6 @@ SLEEP = ["--", "sleep", "1000"]
 HELLO, ERROR = 1, 2
 
 
-@pytest.fixture
-def box(conductor):
-    conductor.image = conductor.busybox_image()
-    return conductor
-
-
 def contents(directory):
     """Every file below a directory with what it holds; but not who used a lock last."""
     found = {}

@@ -10,12 +10,6 @@ from support.waiting import wait_until
 SHELL = ["--", "sh"]
 
 
-@pytest.fixture
-def box(conductor):
-    conductor.image = conductor.busybox_image()
-    return conductor
-
-
 def shell(box, *options, rows=24, columns=80):
     """A shell in the container `web` on a terminal of that size, at its prompt."""
     screen = box.screen("run", *options, box.image, "web", *SHELL, rows=rows, columns=columns)
