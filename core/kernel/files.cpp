@@ -385,7 +385,9 @@ void remove_directory(Trace& trace, int at, const std::string& path)
 namespace {
 
 // One directory of remove_tree. Returns 0, or -1 with errno set. A descriptor a level; depth is what a container may
-// make, so a too deep tree is first flattened: its subdirectory is moved up and taken in turn.
+// make, so a too deep tree is first flattened: its subdirectory is moved up and taken in turn. Two may take the same
+// tree apart at once (what removes a container behind its verb, and the next verb that finds the leftover), so whatever
+// is not there any more is well.
 constexpr int deepest = 64;
 
 int remove_content(int directory_fd, int top_fd, dev_t device, int depth)
@@ -412,6 +414,7 @@ int remove_content(int directory_fd, int top_fd, dev_t device, int depth)
       }
     }
     const int child = ::openat(::dirfd(directory), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (child < 0 && errno == ENOENT) continue;
     struct stat status {};
     if (child < 0 || ::fstat(child, &status) < 0) {
       result = -1;
@@ -452,10 +455,11 @@ void remove_tree(Trace& trace, int at, const std::string& path)
       [&]() -> long {
         for (int round = 0; round < 10'000; ++round) {
           if (::unlinkat(at, path.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return 0;
-          if (errno == ENOTDIR) return ::unlinkat(at, path.c_str(), 0);
+          if (errno == ENOTDIR) return ::unlinkat(at, path.c_str(), 0) == 0 || errno == ENOENT ? 0 : -1;
           if (errno != ENOTEMPTY && errno != EEXIST) return -1;
           const int top = ::openat(at, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
           struct stat status {};
+          if (top < 0 && errno == ENOENT) return 0;
           if (top < 0) return -1;
           const Fd keep{::dup(top)};
           if (::fstat(top, &status) < 0 || remove_content(top, keep.get(), status.st_dev, 0) < 0) return -1;

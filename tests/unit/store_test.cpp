@@ -6,6 +6,8 @@
 #include "tests/unit/temporary_root.h"
 
 #include <algorithm>
+#include <optional>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -302,6 +304,33 @@ TEST(Locks, OfARemovedDirectoryFail)
               Lock{directory.get(), "lock", "start", std::chrono::milliseconds{0}, "it"};
             }).number(),
             ENOENT);
+}
+
+// A container's directory goes behind its verb, and the next verb may find it and help.
+TEST(Files, TwoMayRemoveOneTree)
+{
+  TemporaryRoot at;
+  kernel::make_directory(at.trace, at.root.dir(), "tmp", 0700);
+  const auto remove = [&] {
+    Trace trace;
+    kernel::remove_tree(trace, at.root.dir(), "tmp/x");
+  };
+  for (int round = 0; round < 200; ++round) {
+    for (const char* path : {"", "/a", "/a/b", "/a/b/c", "/d", "/d/e", "/f"})
+      kernel::make_directory(at.trace, at.root.dir(), std::string{"tmp/x"} + path, 0700);
+    std::optional<Error> failed;
+    std::thread other{[&] {
+      try {
+        remove();
+      } catch (const Error& error) {
+        failed = error;
+      }
+    }};
+    EXPECT_NO_THROW(remove());
+    other.join();
+    ASSERT_FALSE(failed) << failed->what();
+    ASSERT_FALSE(kernel::exists(at.root.dir(), "tmp/x"));
+  }
 }
 
 TEST(Journal, GivesTheNewestEntriesBack)
