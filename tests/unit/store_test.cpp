@@ -6,9 +6,11 @@
 #include "tests/unit/temporary_root.h"
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <thread>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <sys/file.h>
@@ -315,17 +317,25 @@ TEST(Files, TwoMayRemoveOneTree)
     Trace trace;
     kernel::remove_tree(trace, at.root.dir(), "tmp/x");
   };
-  for (int round = 0; round < 200; ++round) {
-    for (const char* path : {"", "/a", "/a/b", "/a/b/c", "/d", "/d/e", "/f"})
-      kernel::make_directory(at.trace, at.root.dir(), std::string{"tmp/x"} + path, 0700);
+  for (int round = 0; round < 100; ++round) {
+    kernel::make_directory(at.trace, at.root.dir(), "tmp/x", 0700);
+    for (int i = 0; i < 40; ++i)
+      for (const char* below : {"", "/a", "/a/b"})
+        kernel::make_directory(at.trace, at.root.dir(), fmt::format("tmp/x/{}{}", i, below), 0700);
+    std::atomic<int> ready{0};
+    const auto meet = [&] {
+      for (++ready; ready < 2;) std::this_thread::yield();
+    };
     std::optional<Error> failed;
     std::thread other{[&] {
+      meet();
       try {
         remove();
       } catch (const Error& error) {
         failed = error;
       }
     }};
+    meet();
     EXPECT_NO_THROW(remove());
     other.join();
     ASSERT_FALSE(failed) << failed->what();
