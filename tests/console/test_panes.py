@@ -169,11 +169,11 @@ def test_scrolling_back_shows_what_has_gone(conductor):
     type_line(screen, "seq 1 200")
     screen.wait_for(lambda: any("200" == line.strip("│ ").split("│")[-1].strip() for line in screen.lines))
     screen.press("C-g", "[")
-    screen.wait_for_text("scrolled back")
+    screen.wait_for_text("mark lines")
     screen.press("g")
     screen.wait_for_text("seq 1 200")
     screen.press("q")
-    screen.wait_until_gone("scrolled back")
+    screen.wait_until_gone("mark lines")
 
 
 def test_at_80_columns_it_is_list_or_pane(conductor):

@@ -47,18 +47,42 @@ constexpr Action screen_actions[] = {
     {Mode::prefix, "-", "split_below", "split -", "a second shell below this one"},
     {Mode::prefix, "z", "zoom", "zoom", "this pane alone on the screen, and back"},
     {Mode::prefix, "=", "even", "even", "gives all panes the same size"},
-    {Mode::prefix, "[", "copy_mode", "scroll", "scrolls back in what the pane has shown"},
+    {Mode::prefix, "[", "copy_mode", "copy", "scrolls back in what the pane has shown, looks for words, marks, copies"},
     {Mode::prefix, "x", "close", "close", "ends the shell and closes the pane", Danger::asks},
     {Mode::prefix, "d", "leave", "leave", "closes the pane and leaves the shell running"},
     {Mode::prefix, "?", "pane_help", "keys", "the keys of panes"},
 
     {Mode::copy, "j Down", "down", "down", "a line down"},
     {Mode::copy, "k Up", "up", "up", "a line up"},
+    {Mode::copy, "h Left Backspace", "left", "left", "a character to the left"},
+    {Mode::copy, "l Right", "right", "right", "a character to the right"},
+    {Mode::copy, "w", "word", "word", "the next word"},
+    {Mode::copy, "b", "word_back", "word back", "the word before"},
+    {Mode::copy, "e", "word_end", "word end", "the end of the word"},
+    {Mode::copy, "0 Home", "line_begin", "line begin", "the first column"},
+    {Mode::copy, "^", "text_begin", "text begin", "the first character of the line that is no blank"},
+    {Mode::copy, "$ End", "line_end", "line end", "the end of the line"},
+    {Mode::copy, "{", "paragraph_up", "paragraph up", "the empty line before"},
+    {Mode::copy, "}", "paragraph_down", "paragraph down", "the next empty line"},
+    {Mode::copy, "H", "view_top", "view top", "the first line that is seen"},
+    {Mode::copy, "M", "view_middle", "view middle", "the line in the middle"},
+    {Mode::copy, "L", "view_bottom", "view bottom", "the last line that is seen"},
     {Mode::copy, "g", "top", "top", "the oldest line"},
     {Mode::copy, "G", "bottom", "bottom", "the newest line"},
     {Mode::copy, "Ctrl-U PgUp", "page_up", "page up", "half a page up"},
     {Mode::copy, "Ctrl-D PgDn", "page_down", "page down", "half a page down"},
-    {Mode::copy, "Esc q", "end", "end", "back to the program in the pane"},
+    {Mode::copy, "/", "search", "search", "looks for a text further on; capitals count only if some are typed"},
+    {Mode::copy, "?", "search_back", "search back", "looks for a text further back"},
+    {Mode::copy, "n", "next", "next", "the next place where it stands"},
+    {Mode::copy, "N", "previous", "previous", "the same, the other way"},
+    {Mode::copy, "v Space", "select", "mark", "marks from here on; again: no more"},
+    {Mode::copy, "W", "select_words", "mark words", "marks whole words"},
+    {Mode::copy, "V", "select_lines", "mark lines", "marks whole lines"},
+    {Mode::copy, "Ctrl-V", "select_block", "mark block", "marks a block of columns"},
+    {Mode::copy, "o", "other_end", "other end", "the other end of what is marked"},
+    {Mode::copy, "y Enter", "copy", "copy", "copies what is marked, or the line, to the clipboard of your terminal"},
+    {Mode::copy, "Esc", "cancel", "cancel", "marks nothing; then looks for nothing; then back to the pane"},
+    {Mode::copy, "q Ctrl-C", "end", "end", "back to the pane"},
 
     {Mode::dialog, "Enter", "accept", "accept", "does what the dialog says"},
     {Mode::dialog, "Esc", "cancel", "cancel", "goes back without doing anything"},
@@ -112,7 +136,7 @@ std::string_view mode_name(Mode mode)
   switch (mode) {
   case Mode::list: return "lists";
   case Mode::prefix: return "panes, after Ctrl-G";
-  case Mode::copy: return "scrolling back";
+  case Mode::copy: return "panes, after Ctrl-G [";
   case Mode::dialog: return "dialogs";
   case Mode::always: return "everywhere";
   }

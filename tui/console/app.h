@@ -120,6 +120,8 @@ private:
   void confirm_delete(const command::Action& action);
   void confirm_image_delete(const command::Action& action);
   FormWorld form_world();
+  void copy_out(const std::string& text, const std::string& what);
+  void take_copied(Pane& pane);
 
   void do_down(const command::Action&, const Key&);
   void do_up(const command::Action&, const Key&);

@@ -194,9 +194,28 @@ void App::do_copy_item(const Action&, const Key&)
   else if (const ContainerRow* row = selected_row())
     text = row->name;
   if (text.empty()) return;
+  copy_out(text, text);
+}
+
+// By OSC 52, which passes ssh and tmux: the terminal that the user sits at takes it.
+void App::copy_out(const std::string& text, const std::string& what)
+{
+  if (text.size() > most_copied) {
+    say(Role::message_bad, fmt::format("{} are too many for the clipboards of terminals, which take {}: mark less",
+                                       size_text(text.size()), size_text(most_copied)));
+    return;
+  }
   screen_.send("\x1b]52;c;" + base64(text) + "\x07");
   if (!screen_.flush()) quit_ = true;
-  say(Role::message_info, "copied " + text);
+  say(Role::message_info, "copied " + what);
+}
+
+void App::take_copied(Pane& pane)
+{
+  const std::string text = std::exchange(pane.copied, {});
+  if (text.empty()) return;
+  const auto lines = std::count(text.begin(), text.end(), '\n') + 1;
+  copy_out(text, lines > 1 ? fmt::format("{} lines, {}", lines, size_text(text.size())) : cut_text(text, 60));
 }
 
 // ---- looking

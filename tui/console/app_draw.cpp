@@ -220,8 +220,14 @@ std::vector<std::pair<std::string, std::string>> App::hint_keys() const
       return;
     }
   };
+  constexpr std::array<std::string_view, 9> copy{"copy",   "select", "select_words", "select_lines", "select_block",
+                                                 "search", "next",   "page_up",      "end"};
   if (prefix_) {
     for (const auto name : prefix) add(name, Mode::prefix);
+    return hints;
+  }
+  if (const Pane* here = focus_ == Area::pane ? focused_pane() : nullptr; here != nullptr && here->copying()) {
+    for (const auto name : copy) add(name, Mode::copy);
     return hints;
   }
   if (focus_ == Area::images)
@@ -247,7 +253,7 @@ void App::draw_hint(Canvas canvas)
       canvas.print_right(0, canvas.columns() - 1, "^G ? all pane keys", theme_.style(Role::muted));
     return;
   }
-  if (here != nullptr && !prefix_) {
+  if (here != nullptr && !prefix_ && !here->copying()) {
     const int x = canvas.print(0, 1, here->hints(), theme_.style(Role::hint_label));
     canvas.print(0, x + 2, "1 list  ^G panes  ? keys", theme_.style(Role::muted));
     return;

@@ -166,6 +166,7 @@ void App::pane_key(const Key& key)
   }
   if (here->key(key)) {
     if (here->dirty) redraw();
+    take_copied(*here);
     return;
   }
   if (here->takes_all_keys()) return;
@@ -283,7 +284,10 @@ void App::on_mouse(const Key& key)
     Key inside = key;
     inside.mouse.row -= place.row + 1;
     inside.mouse.column -= place.column + 1;
-    if (Pane* each = pane(number)) each->key(inside);
+    if (Pane* each = pane(number)) {
+      each->key(inside);
+      take_copied(*each);
+    }
     return;
   }
   if (!press) return;

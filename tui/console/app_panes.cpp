@@ -333,7 +333,7 @@ void App::do_even(const Action&, const Key&)
 
 void App::do_copy_mode(const Action&, const Key&)
 {
-  if (auto* shell = dynamic_cast<TerminalPane*>(focused_pane())) shell->scroll_mode(!shell->scrolling());
+  if (Pane* here = focused_pane()) here->copy_mode(!here->copying());
   redraw();
 }
 

@@ -36,9 +36,12 @@ public:
   virtual bool over() const { return false; } ///< may be closed without asking, by itself
   virtual void turn() {}                      ///< the turn that `again` asked for
   virtual void focus(bool /*on*/) {}
+  virtual void copy_mode(bool /*on*/) {}
+  virtual bool copying() const { return false; }
   /// Text for the hint line while it has the focus.
   virtual std::string hints() const = 0;
 
+  std::string copied; ///< text that the user wants in the clipboard; the application takes it
   bool dirty = true;  ///< has something to draw
   bool again = false; ///< wants another turn without waiting for a descriptor
   int unseen = 0;     ///< lines that came while it was hidden

@@ -25,8 +25,86 @@ constexpr std::size_t flood_bytes = 4096;
 constexpr std::uint64_t rest_us = 1000;
 // A child that never reads must not make us hold an endless paste.
 constexpr std::size_t most_input = 16U << 20;
+constexpr std::uint64_t double_click_us = 400'000;
+
+void draw_line(const terminal::Terminal& terminal, Canvas canvas, int y, std::span<const terminal::Cell> cells,
+               int first, int last, const Theme& theme)
+{
+  const Style base = theme.pane();
+  const bool reversed = terminal.modes().reverse_screen;
+  std::array<char32_t, 9> points{};
+  // From whole characters only.
+  while (first > 0 && static_cast<std::size_t>(first) < cells.size() && cells[static_cast<std::size_t>(first)].tail())
+    --first;
+  for (int x = first; x < std::min(last, canvas.columns());) {
+    const auto at = static_cast<std::size_t>(x);
+    if (at >= cells.size()) {
+      Style blank = base;
+      if (reversed) blank.flags ^= flag::reverse;
+      canvas.fill({y, x, 1, std::min(last, canvas.columns()) - x}, blank);
+      return;
+    }
+    const terminal::Cell& cell = cells[at];
+    Style style = cell.style;
+    if (style.foreground.kind() == Colour::Kind::standard) style.foreground = base.foreground;
+    if (style.background.kind() == Colour::Kind::standard) style.background = base.background;
+    // What the child redefined by OSC 4 is a colour of its own.
+    for (Colour* colour : {&style.foreground, &style.background})
+      if (colour->kind() == Colour::Kind::index)
+        if (const auto rgb = terminal.colour_override(static_cast<int>(colour->value()))) *colour = Colour::rgb(*rgb);
+    if (reversed) style.flags ^= flag::reverse;
+    if (cell.text == 0 || cell.tail()) {
+      constexpr char32_t blank = U' ';
+      x = canvas.put(y, x, {&blank, 1}, style);
+      continue;
+    }
+    const std::size_t count = terminal.code_points(cell, points);
+    x = canvas.put(y, x, std::span<const char32_t>{points.data(), count}, style);
+  }
+}
 
 } // namespace
+
+// What is held still, as lines: the scrollback, then the screen down to its last line in use.
+struct TerminalPane::Copy : CopyText {
+  explicit Copy(terminal::Terminal still) : terminal(std::move(still)) {}
+
+  std::uint64_t first() const override { return terminal.scrollback_total() - terminal.scrollback_rows(); }
+  std::uint64_t end() const override
+  {
+    int rows = terminal.rows();
+    while (rows > terminal.cursor().row + 1 && terminal.row(rows - 1).empty()) --rows;
+    return terminal.scrollback_total() + static_cast<std::uint64_t>(rows);
+  }
+  std::span<const terminal::Cell> cells(std::uint64_t number) const
+  {
+    const std::uint64_t total = terminal.scrollback_total();
+    if (number < total) return terminal.scrollback_row(static_cast<std::size_t>(number - first()));
+    const std::uint64_t below = number - total;
+    return below < static_cast<std::uint64_t>(terminal.rows()) ? terminal.row(static_cast<int>(below))
+                                                               : std::span<const terminal::Cell>{};
+  }
+  CopyLine line(std::uint64_t number) const override
+  {
+    CopyLine line;
+    for (const terminal::Cell& cell : cells(number))
+      if (!cell.tail()) line.add(terminal.cluster(cell), cell.wide() ? 2 : 1);
+    const std::uint64_t total = terminal.scrollback_total();
+    line.goes_on = number < total ? terminal.scrollback_info(static_cast<std::size_t>(number - first())).wrapped
+                                  : terminal.row_info(static_cast<int>(number - total)).wrapped;
+    return line;
+  }
+  std::uint64_t lowest_view() const { return terminal.scrollback_total(); } ///< the screen as it was
+  void show_cursor(int rows)
+  {
+    const std::uint64_t line = mode.cursor().line, height = static_cast<std::uint64_t>(rows);
+    view = std::clamp(view, line >= height - 1 ? line - (height - 1) : 0, line);
+  }
+
+  terminal::Terminal terminal;
+  std::uint64_t view = terminal.scrollback_total(); ///< the line at the top
+  CopyMode mode{*this, {view + static_cast<std::uint64_t>(terminal.cursor().row), terminal.cursor().column}};
+};
 
 TerminalPane::TerminalPane(int number, Loop& loop, SessionPlace place, int rows, int columns)
     : Pane(number), loop_(loop), place_(std::move(place)), terminal_(rows, columns), rows_(rows), columns_(columns)
@@ -198,14 +276,13 @@ std::string TerminalPane::title() const
 
 std::string TerminalPane::status() const
 {
-  if (scrolling_) return "scrolled back";
+  if (copy_) return copy_->mode.status();
   if (state_ == State::over || state_ == State::failed) return "ended";
   return focused_ ? "^G commands" : std::to_string(columns_) + "x" + std::to_string(rows_);
 }
 
 std::string TerminalPane::hints() const
 {
-  if (scrolling_) return "j k PgUp PgDn g G scroll  q back to the shell";
   if (state_ == State::over || state_ == State::failed) return "Enter closes the pane";
   return {};
 }
@@ -236,45 +313,15 @@ void TerminalPane::resize(int rows, int columns)
   rows_ = rows;
   columns_ = columns;
   terminal_.resize(rows, columns);
+  if (copy_) { // its lines are wrapped and counted anew: the cursor keeps its distance from the end
+    const std::uint64_t back = copy_->end() - std::min(copy_->mode.cursor().line, copy_->end());
+    copy_->terminal.resize(rows, columns);
+    copy_->mode.go({copy_->end() - std::min(back, copy_->end()), copy_->mode.cursor().column});
+    copy_->show_cursor(rows);
+  }
   if (client_)
     set_window_size(client_->master(), {static_cast<std::uint16_t>(rows), static_cast<std::uint16_t>(columns)});
   dirty = true;
-}
-
-void TerminalPane::draw_line(Canvas canvas, int y, std::span<const terminal::Cell> cells, int first, int last,
-                             const Theme& theme) const
-{
-  const Style base = theme.pane();
-  const bool reversed = terminal_.modes().reverse_screen;
-  std::array<char32_t, 9> points{};
-  // From whole characters only.
-  while (first > 0 && static_cast<std::size_t>(first) < cells.size() && cells[static_cast<std::size_t>(first)].tail())
-    --first;
-  for (int x = first; x < std::min(last, canvas.columns());) {
-    const auto at = static_cast<std::size_t>(x);
-    if (at >= cells.size()) {
-      Style blank = base;
-      if (reversed) blank.flags ^= flag::reverse;
-      canvas.fill({y, x, 1, std::min(last, canvas.columns()) - x}, blank);
-      return;
-    }
-    const terminal::Cell& cell = cells[at];
-    Style style = cell.style;
-    if (style.foreground.kind() == Colour::Kind::standard) style.foreground = base.foreground;
-    if (style.background.kind() == Colour::Kind::standard) style.background = base.background;
-    // What the child redefined by OSC 4 is a colour of its own.
-    for (Colour* colour : {&style.foreground, &style.background})
-      if (colour->kind() == Colour::Kind::index)
-        if (const auto rgb = terminal_.colour_override(static_cast<int>(colour->value()))) *colour = Colour::rgb(*rgb);
-    if (reversed) style.flags ^= flag::reverse;
-    if (cell.text == 0 || cell.tail()) {
-      constexpr char32_t blank = U' ';
-      x = canvas.put(y, x, {&blank, 1}, style);
-      continue;
-    }
-    const std::size_t count = terminal_.code_points(cell, points);
-    x = canvas.put(y, x, std::span<const char32_t>{points.data(), count}, style);
-  }
 }
 
 void TerminalPane::draw(Canvas canvas, const Theme& theme, bool, bool whole)
@@ -287,61 +334,51 @@ void TerminalPane::draw(Canvas canvas, const Theme& theme, bool, bool whole)
                  theme.style(failed ? Role::bad : Role::muted));
     return;
   }
-  if (scrolling_) {
-    const std::uint64_t oldest = terminal_.scrollback_total() - terminal_.scrollback_rows();
-    view_ = std::clamp(view_, oldest, terminal_.scrollback_total());
-    for (int y = 0; y < canvas.rows(); ++y) {
-      const std::uint64_t line = view_ + static_cast<std::uint64_t>(y);
-      const bool old = line < terminal_.scrollback_total();
-      const auto below = static_cast<int>(line - std::min(line, terminal_.scrollback_total()));
-      if (!old && below >= terminal_.rows())
-        canvas.fill({y, 0, 1, canvas.columns()}, theme.pane());
-      else
-        draw_line(canvas, y,
-                  old ? terminal_.scrollback_row(static_cast<std::size_t>(line - oldest)) : terminal_.row(below), 0,
-                  canvas.columns(), theme);
-    }
-    terminal_.take_damage();
+  if (copy_) {
+    draw_copy(canvas, theme);
     return;
   }
   const auto damage = terminal_.take_damage();
   if (whole) {
     for (int y = 0; y < canvas.rows(); ++y) {
       if (y < terminal_.rows())
-        draw_line(canvas, y, terminal_.row(y), 0, canvas.columns(), theme);
+        draw_line(terminal_, canvas, y, terminal_.row(y), 0, canvas.columns(), theme);
       else
         canvas.fill({y, 0, 1, canvas.columns()}, theme.pane());
     }
     return;
   }
   for (const auto& part : damage)
-    if (part.row < canvas.rows()) draw_line(canvas, part.row, terminal_.row(part.row), part.first, part.last, theme);
+    if (part.row < canvas.rows())
+      draw_line(terminal_, canvas, part.row, terminal_.row(part.row), part.first, part.last, theme);
 }
 
 std::optional<CursorPlace> TerminalPane::cursor() const
 {
+  if (copy_) {
+    if (copy_->mode.asking()) return CursorPlace{rows_ - 1, copy_->mode.question_cursor(columns_)};
+    const auto at = copy_->mode.cursor();
+    return CursorPlace{static_cast<int>(at.line - std::min(at.line, copy_->view)), at.column};
+  }
   const auto cursor = terminal_.cursor();
-  if (state_ != State::running || scrolling_ || !cursor.visible) return std::nullopt;
+  if (state_ != State::running || !cursor.visible) return std::nullopt;
   return CursorPlace{cursor.row, cursor.column, cursor.shape};
 }
 
 bool TerminalPane::key(const Key& key)
 {
+  if (copy_) return copy_key(key);
   if (state_ == State::over || state_ == State::failed) return false;
-  if (scrolling_) return scroll_key(key);
   const auto& modes = terminal_.modes();
   switch (key.kind) {
   case Key::Kind::named: type(terminal::encode_key(key.name, key.modifiers, modes)); break;
   case Key::Kind::paste: type(terminal::encode_paste(key.bytes, modes)); break;
-  case Key::Kind::mouse: {
-    const std::string bytes = terminal::encode_mouse(key.mouse, modes);
-    if (bytes.empty() && key.mouse.button == terminal::MouseButton::wheel_up && !modes.alternate_screen) {
-      scroll_mode(true);
-      scroll(-3);
-    } else
+  case Key::Kind::mouse:
+    if (const std::string bytes = terminal::encode_mouse(key.mouse, modes); !bytes.empty())
       type(bytes);
+    else
+      copy_mouse(key);
     break;
-  }
   case Key::Kind::text:
   case Key::Kind::unknown: type(key.bytes); break;
   case Key::Kind::focus_in:
@@ -351,50 +388,111 @@ bool TerminalPane::key(const Key& key)
   return true;
 }
 
-void TerminalPane::scroll_mode(bool on)
+// ---- copy mode
+
+void TerminalPane::copy_mode(bool on)
 {
-  scrolling_ = on;
-  view_ = terminal_.scrollback_total();
+  copy_.reset();
+  if (on && (state_ == State::running || state_ == State::over)) {
+    // By way of its bytes: the one copy of a terminal that there is.
+    if (auto still = terminal::Terminal::restore(terminal_.serialise(terminal::Limits{}.scrollback_bytes)))
+      copy_ = std::make_unique<Copy>(std::move(*still));
+  }
   terminal_.damage_all();
   dirty = true;
 }
 
+void TerminalPane::draw_copy(Canvas canvas, const Theme& theme)
+{
+  terminal_.take_damage();
+  const CopyMode& mode = copy_->mode;
+  for (int y = 0; y < canvas.rows(); ++y) {
+    const std::uint64_t line = copy_->view + static_cast<std::uint64_t>(y);
+    if (line >= copy_->end()) {
+      canvas.fill({y, 0, 1, canvas.columns()}, theme.pane());
+      continue;
+    }
+    draw_line(copy_->terminal, canvas, y, copy_->cells(line), 0, canvas.columns(), theme);
+    for (const auto& [first, last] : mode.matches(line))
+      canvas.restyle(y, first, last - first, theme.style(Role::text, Role::selected_inactive));
+    const auto [first, last] = mode.marked(line, canvas.columns());
+    canvas.restyle(y, first, last - first, theme.style(Role::text, Role::selected));
+  }
+  if (mode.asking()) mode.draw_question(canvas, theme);
+}
+
 void TerminalPane::scroll(int rows)
 {
-  const std::uint64_t oldest = terminal_.scrollback_total() - terminal_.scrollback_rows();
-  if (rows < 0)
-    view_ = std::max(oldest, view_ - std::min(view_, static_cast<std::uint64_t>(-rows)));
-  else
-    view_ = std::min(terminal_.scrollback_total(), view_ + static_cast<std::uint64_t>(rows));
+  const std::uint64_t by = static_cast<std::uint64_t>(std::abs(rows)), view = copy_->view;
+  const std::uint64_t lowest = std::max(copy_->lowest_view(), copy_->first());
+  copy_->view = rows < 0 ? std::max(copy_->first(), view - std::min(view, by)) : std::min(lowest, view + by);
+  // The cursor stays in what is seen.
+  auto at = copy_->mode.cursor();
+  at.line = std::clamp(at.line, copy_->view, copy_->view + static_cast<std::uint64_t>(rows_ - 1));
+  copy_->mode.go(at);
   dirty = true;
 }
 
-bool TerminalPane::scroll_key(const Key& key)
+// The wheel, and marking with the left button, for a child that does not want the mouse: a drag marks characters, a
+// double click a word, a third one the line; letting go copies.
+bool TerminalPane::copy_mouse(const Key& key)
 {
-  const int page = std::max(rows_ / 2, 1);
-  if (key.kind == Key::Kind::mouse) {
-    if (key.mouse.button == terminal::MouseButton::wheel_up)
-      scroll(-3);
-    else if (key.mouse.button == terminal::MouseButton::wheel_down) {
-      scroll(3);
-      if (view_ == terminal_.scrollback_total()) scroll_mode(false);
+  using terminal::MouseAction;
+  using terminal::MouseButton;
+  const auto& mouse = key.mouse;
+  dirty = true;
+  if (mouse.button == MouseButton::wheel_up || mouse.button == MouseButton::wheel_down) {
+    const bool up = mouse.button == MouseButton::wheel_up;
+    if (up && !copy_ && !terminal_.modes().alternate_screen) copy_mode(true);
+    if (!copy_) return true;
+    scroll(up ? -3 : 3);
+    if (!up && copy_->view >= copy_->lowest_view() && copy_->mode.kind() == CopyMode::Kind::none) copy_mode(false);
+    return true;
+  }
+  const std::pair here{std::clamp(mouse.row, 0, rows_ - 1), std::clamp(mouse.column, 0, columns_ - 1)};
+  const auto place = [&](const std::pair<int, int>& at) {
+    return CopyMode::Place{copy_->view + static_cast<std::uint64_t>(at.first), at.second};
+  };
+  const auto mark = [&](CopyMode::Kind kind, const std::pair<int, int>& from) {
+    if (!copy_) copy_mode(true);
+    if (!copy_) return;
+    copy_->mode.go(place(from));
+    if (copy_->mode.kind() != CopyMode::Kind::none) copy_->mode.select(copy_->mode.kind());
+    copy_->mode.select(kind);
+  };
+  if (mouse.action == MouseAction::press && mouse.button == MouseButton::left) {
+    const std::uint64_t now = monotonic_us();
+    clicks_ = pressed_ == here && now - pressed_us_ < double_click_us ? clicks_ + 1 : 1;
+    pressed_ = here;
+    pressed_us_ = now;
+    if (clicks_ > 1)
+      mark(clicks_ == 2 ? CopyMode::Kind::words : CopyMode::Kind::lines, here);
+    else if (copy_)
+      copy_->mode.go(place(here));
+  } else if (mouse.action == MouseAction::motion && mouse.button == MouseButton::left && pressed_) {
+    if (clicks_ == 1 && here != *pressed_) {
+      mark(CopyMode::Kind::characters, *pressed_);
+      clicks_ = 0;
     }
-  } else if (key.is(U'q') || key.is(Named::escape) || key.is_control(U'c'))
-    scroll_mode(false);
-  else if (key.is(U'j') || key.is(Named::down))
-    scroll(1);
-  else if (key.is(U'k') || key.is(Named::up))
-    scroll(-1);
-  else if (key.is_control(U'd') || key.is(Named::page_down))
-    scroll(page);
-  else if (key.is_control(U'u') || key.is(Named::page_up))
-    scroll(-page);
-  else if (key.is(U'g') || key.is(Named::home))
-    scroll(-static_cast<int>(terminal_.scrollback_rows()));
-  else if (key.is(U'G') || key.is(Named::end))
-    scroll(static_cast<int>(terminal_.scrollback_rows()));
+    if (copy_ && copy_->mode.kind() != CopyMode::Kind::none) copy_->mode.go(place(here));
+  } else if (mouse.action == MouseAction::release && copy_ && copy_->mode.kind() != CopyMode::Kind::none) {
+    copied = copy_->mode.marked_text(); // the mode goes on: a second and a third click may follow
+    if (clicks_ == 0) copy_mode(false);
+  }
+  return true;
+}
+
+bool TerminalPane::copy_key(const Key& key)
+{
+  if (key.kind == Key::Kind::mouse) return copy_mouse(key);
+  const auto result = copy_->mode.key(key, {copy_->view, rows_});
+  if (result == CopyMode::Result::ignored) return false;
+  copied = copy_->mode.copied();
+  if (result == CopyMode::Result::ended)
+    copy_mode(false);
   else
-    return false;
+    copy_->show_cursor(rows_);
+  dirty = true;
   return true;
 }
 

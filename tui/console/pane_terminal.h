@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/container/session.h"
+#include "tui/console/copy_mode.h"
 #include "tui/console/loop.h"
 #include "tui/console/pane.h"
 #include "tui/terminal/terminal.h"
@@ -42,16 +43,17 @@ public:
   std::optional<CursorPlace> cursor() const override;
   bool key(const Key& key) override;
   void resize(int rows, int columns) override;
-  bool takes_all_keys() const override { return state_ == State::running && !scrolling_; }
+  bool takes_all_keys() const override { return state_ == State::running && !copy_; }
   bool busy() const override { return state_ == State::running; }
-  bool over() const override { return state_ == State::over; }
+  bool over() const override { return state_ == State::over && !copy_; } // not under the hands of who copies
   bool failed() const { return state_ == State::failed; }
   void focus(bool on) override;
   std::string hints() const override;
   void ready(int fd, std::uint32_t events) override;
 
-  void scroll_mode(bool on);
-  bool scrolling() const { return scrolling_; }
+  /// Holds a copy of the whole terminal still, scrollback and all, while the child goes on behind it.
+  void copy_mode(bool on) override;
+  bool copying() const override { return copy_ != nullptr; }
   /// Does the child hold back the paint (DEC 2026)? Since when, in microseconds; 0 if not.
   std::uint64_t held_since() const { return held_since_us_; }
   void stop_holding();
@@ -70,10 +72,11 @@ private:
   void type(std::string bytes);
   void after_feed();
   void end(State state);
-  bool scroll_key(const Key& key);
+  struct Copy;
+  bool copy_key(const Key& key);
+  bool copy_mouse(const Key& key);
   void scroll(int rows);
-  void draw_line(Canvas canvas, int y, std::span<const terminal::Cell> cells, int first, int last,
-                 const Theme& theme) const;
+  void draw_copy(Canvas canvas, const Theme& theme);
 
   Loop& loop_;
   SessionPlace place_;
@@ -84,9 +87,12 @@ private:
   std::string sentence_;
   std::optional<ExitStatus> exit_;
   std::string clipboard_;
-  bool scrolling_ = false, focused_ = false;
-  bool drained_ = false;   ///< the PTY has ended; how the shell did, its holder will tell
-  std::uint64_t view_ = 0; ///< while scrolling: the line at the top, counted as scrollback_total does
+  std::unique_ptr<Copy> copy_; ///< while in copy mode
+  bool focused_ = false;
+  bool drained_ = false;                       ///< the PTY has ended; how the shell did, its holder will tell
+  std::optional<std::pair<int, int>> pressed_; ///< where the mouse went down: row and column
+  std::uint64_t pressed_us_ = 0;
+  int clicks_ = 0;
   std::uint64_t held_since_us_ = 0, rests_until_us_ = 0;
   int rows_, columns_;
 };

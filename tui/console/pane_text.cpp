@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 
+#include <fmt/format.h>
+
 namespace conductor::console {
 namespace {
 
@@ -88,19 +90,25 @@ void each_character(std::string_view text, Use&& use)
   }
 }
 
+struct RowStart {
+  std::size_t byte;
+  int column; ///< of the line
+};
+
 // Where the rows of a wrapped line begin.
-std::vector<std::size_t> row_starts(const TextLine& line, int columns, bool wrap)
+std::vector<RowStart> row_starts(const TextLine& line, int columns, bool wrap)
 {
-  std::vector<std::size_t> starts{0};
+  std::vector<RowStart> starts{{0, 0}};
   if (!wrap) return starts;
-  int used = 0;
+  int used = 0, column = 0;
   const int indent = line.indent < columns / 2 ? line.indent : 0;
   each_character(line.text, [&](std::string_view bytes, int wide) {
     if (used + wide > columns && used > 0) {
-      starts.push_back(static_cast<std::size_t>(bytes.data() - line.text.data()));
+      starts.push_back({static_cast<std::size_t>(bytes.data() - line.text.data()), column});
       used = indent;
     }
     used += wide;
+    column += wide;
     return true;
   });
   return starts;
@@ -215,13 +223,14 @@ int TextPane::rows_of(const TextLine& line) const { return static_cast<int>(row_
 
 std::vector<TextPane::Row> TextPane::visible_rows() const
 {
-  const int room = searching_ ? rows_ - 1 : rows_;
+  const int room = copy_ && copy_->asking() ? rows_ - 1 : rows_;
   std::vector<Row> rows;
   const auto add_line = [&](std::size_t at) {
     const TextLine& line = lines_[at];
     const auto starts = row_starts(line, columns_, wrap_);
     for (std::size_t i = 0; i < starts.size(); ++i)
-      rows.push_back({at, starts[i], i + 1 < starts.size() ? starts[i + 1] : line.text.size(), i == 0});
+      rows.push_back({at, starts[i].byte, i + 1 < starts.size() ? starts[i + 1].byte : line.text.size(),
+                      starts[i].column, i == 0});
   };
   if (following_) {
     std::size_t first = lines_.size();
@@ -245,12 +254,8 @@ void TextPane::draw_row(Canvas canvas, int y, const Row& row, const Theme& theme
   const TextLine& line = lines_[row.line];
   const Style base = theme.style(line.role);
   Style style = base;
-  int column = row.first || line.indent >= columns_ / 2 ? 0 : line.indent;
+  int column = left_of(row);
   int skipped = 0;
-  const auto match = [&](std::size_t at) {
-    return !pattern_.empty() && line.text.compare(at, pattern_.size(), pattern_) == 0;
-  };
-  std::size_t match_end = 0;
   each_character(line.text, [&](std::string_view bytes, int columns) {
     const auto at = static_cast<std::size_t>(bytes.data() - line.text.data());
     if (at >= row.end) return false;
@@ -259,16 +264,32 @@ void TextPane::draw_row(Canvas canvas, int y, const Row& row, const Theme& theme
       return true;
     }
     if (at < row.begin) return true;
-    if (match(at)) match_end = at + pattern_.size();
     if (skipped < shift_ && !wrap_) {
       skipped += columns;
       return true;
     }
     if (columns == 0) return true;
-    canvas.print(y, column, bytes, at < match_end ? theme.style(line.role, Role::selected) : style);
+    canvas.print(y, column, bytes, style);
     column += columns;
     return column < canvas.columns();
   });
+  if (!copy_) return;
+  const auto show = [&](std::pair<int, int> columns, Role role) {
+    const int from = std::max(columns.first - row.column, wrap_ ? 0 : shift_);
+    const int to = std::min(columns.second - row.column, column - left_of(row) + (wrap_ ? 0 : shift_));
+    const int left = left_of(row) - (wrap_ ? 0 : shift_);
+    canvas.restyle(y, left + from, to - from, theme.style(line.role, role));
+  };
+  const std::uint64_t number = dropped_ + row.line;
+  for (const auto& match : copy_->matches(number)) show(match, Role::selected_inactive);
+  show(copy_->marked(number, 1 << 20), Role::selected);
+}
+
+// The column of the pane in which the text of a row begins.
+int TextPane::left_of(const Row& row) const
+{
+  const int indent = lines_[row.line].indent;
+  return row.first || indent >= columns_ / 2 ? 0 : indent;
 }
 
 void TextPane::draw(Canvas canvas, const Theme& theme, bool, bool)
@@ -278,25 +299,101 @@ void TextPane::draw(Canvas canvas, const Theme& theme, bool, bool)
   int y = 0;
   for (const Row& row : rows) draw_row(canvas, y++, row, theme);
   if (lines_.empty()) canvas.print(0, 1, "nothing yet", theme.style(Role::muted));
-  if (searching_) {
-    const Style style = theme.style(Role::input);
-    canvas.fill({rows_ - 1, 0, 1, canvas.columns()}, style);
-    canvas.print(rows_ - 1, 0, "/", style);
-    search_.draw(canvas, rows_ - 1, 1, canvas.columns() - 1, style);
-  }
+  if (copy_ && copy_->asking()) copy_->draw_question(canvas, theme);
   dirty = false;
   unseen = 0;
 }
 
 std::optional<CursorPlace> TextPane::cursor() const
 {
-  if (!searching_) return std::nullopt;
-  return CursorPlace{rows_ - 1, search_.cursor_column(1, columns_ - 1)};
+  if (!copy_) return std::nullopt;
+  if (copy_->asking()) return CursorPlace{rows_ - 1, copy_->question_cursor(columns_)};
+  const auto at = copy_->cursor();
+  int y = 0;
+  std::optional<CursorPlace> place;
+  for (const Row& row : visible_rows()) {
+    if (dropped_ + row.line == at.line && row.column <= at.column)
+      place = CursorPlace{y, left_of(row) + at.column - row.column - (wrap_ ? 0 : shift_)};
+    ++y;
+  }
+  return place;
 }
 
-std::string TextPane::status() const { return following_ ? "live" : "held"; }
+std::string TextPane::status() const { return copy_ ? copy_->status() : following_ ? "live" : "held"; }
 
-std::string TextPane::hints() const { return "G follow  / search  w wrap  q close"; }
+std::string TextPane::hints() const { return "G follow  / search  v mark  w wrap  q close"; }
+
+// ---- copy mode
+
+// Without the colours, and with controls as they are shown: nothing that is copied does anything where it is pasted.
+CopyLine TextPane::line(std::uint64_t number) const
+{
+  CopyLine line;
+  if (number < first() || number >= end()) return line;
+  each_character(lines_[static_cast<std::size_t>(number - dropped_)].text, [&](std::string_view bytes, int columns) {
+    if (sgr_length(bytes) != 0) return true;
+    const auto c = static_cast<unsigned char>(bytes[0]);
+    if (columns != 4 || (c >= 0x20 && c < 0x7F)) {
+      line.add(bytes, columns);
+      return true;
+    }
+    for (const char shown : fmt::format("\\x{:02x}", c)) line.add({&shown, 1}, 1);
+    return true;
+  });
+  return line;
+}
+
+void TextPane::copy_mode(bool on)
+{
+  copy_.reset();
+  dirty = true;
+  if (!on || lines_.empty()) return;
+  // From where the eye is: the newest line while it is live, else the first one that is seen.
+  const auto shown = visible_rows();
+  const CopyText& text = *this;
+  copy_.emplace(text, CopyMode::Place{dropped_ + (following_ ? shown.back() : shown.front()).line, 0});
+  if (!following_) return;
+  scroll(0);
+  following_ = false;
+}
+
+bool TextPane::is_shown(CopyMode::Place place) const
+{
+  const auto shown = visible_rows();
+  return std::any_of(shown.begin(), shown.end(), [&](const Row& row) {
+    if (dropped_ + row.line != place.line || row.column > place.column) return false;
+    const bool is_last = row.end == lines_[row.line].text.size();
+    const Row* next = &row + 1;
+    return is_last || (next < shown.data() + shown.size() && next->column > place.column);
+  });
+}
+
+void TextPane::copy_key(const Key& key)
+{
+  const auto shown = visible_rows();
+  const std::uint64_t top = shown.empty() ? dropped_ : dropped_ + shown.front().line;
+  const int lines = shown.empty() ? 1 : static_cast<int>(shown.back().line - shown.front().line) + 1;
+  const auto before = copy_->cursor();
+  const auto result = copy_->key(key, {top, lines});
+  dirty = true;
+  copied = copy_->copied();
+  if (result == CopyMode::Result::ended) return copy_mode(false);
+  const auto at = copy_->cursor();
+  if (!wrap_) {
+    if (at.column < shift_) shift_ = at.column / 8 * 8;
+    if (at.column >= shift_ + columns_) shift_ = (at.column - columns_) / 8 * 8 + 8;
+  }
+  if (is_shown(at)) return;
+  // To the top; from there down to the lowest row when the way led downwards.
+  top_ = at.line;
+  const auto starts = row_starts(lines_[static_cast<std::size_t>(at.line - dropped_)], columns_, wrap_);
+  top_row_ = 0;
+  while (top_row_ + 1 < static_cast<int>(starts.size()) &&
+         starts[static_cast<std::size_t>(top_row_) + 1].column <= at.column)
+    ++top_row_;
+  if (at > before) scroll(1 - rows_);
+  following_ = false;
+}
 
 void TextPane::scroll(int rows)
 {
@@ -309,7 +406,7 @@ void TextPane::scroll(int rows)
     top_row_ = 0;
     for (const auto starts = row_starts(lines_[shown.front().line], columns_, wrap_);
          top_row_ + 1 < static_cast<int>(starts.size()) &&
-         starts[static_cast<std::size_t>(top_row_)] < shown.front().begin;)
+         starts[static_cast<std::size_t>(top_row_)].byte < shown.front().begin;)
       ++top_row_;
     following_ = false;
   }
@@ -338,41 +435,11 @@ void TextPane::scroll(int rows)
     following_ = true;
 }
 
-void TextPane::search(bool forward)
-{
-  if (pattern_.empty() || lines_.empty()) return;
-  const auto shown = visible_rows();
-  const auto here = following_      ? static_cast<std::ptrdiff_t>(lines_.size())
-                    : shown.empty() ? 0
-                                    : static_cast<std::ptrdiff_t>(shown.front().line);
-  const auto size = static_cast<std::ptrdiff_t>(lines_.size());
-  for (std::ptrdiff_t step = 1; step <= size; ++step) {
-    const std::ptrdiff_t at = ((forward ? here + step : here - step) % size + size) % size;
-    if (lines_[static_cast<std::size_t>(at)].text.find(pattern_) == std::string::npos) continue;
-    following_ = false;
-    top_ = dropped_ + static_cast<std::uint64_t>(at);
-    top_row_ = 0;
-    break;
-  }
-  dirty = true;
-}
-
 bool TextPane::key(const Key& key)
 {
-  if (searching_) {
-    dirty = true;
-    if (key.is(Named::enter)) {
-      searching_ = false;
-      pattern_ = search_.text();
-      search(false);
-      return true;
-    }
-    if (key.is(Named::escape)) {
-      searching_ = false;
-      pattern_.clear();
-      return true;
-    }
-    return search_.key(key);
+  if (copy_ && key.kind != Key::Kind::mouse) {
+    copy_key(key);
+    return true;
   }
   if (key.kind == Key::Kind::mouse) {
     if (key.mouse.button == terminal::MouseButton::wheel_up)
@@ -402,15 +469,15 @@ bool TextPane::key(const Key& key)
     shift_ += 8, dirty = true;
   else if (key.is(Named::left) && !wrap_)
     shift_ = std::max(shift_ - 8, 0), dirty = true;
-  else if (key.is(U'/')) {
-    searching_ = true;
-    search_.set("");
-    dirty = true;
-  } else if (key.is(U'n'))
-    search(false);
-  else if (key.is(U'N'))
-    search(true);
-  else
+  else if (key.is(U'/') || key.is(U'?')) {
+    // What came last is looked for first while it is live.
+    const char direction = key.is(U'?') || following_ ? '?' : '/';
+    copy_mode(true);
+    if (copy_) copy_->ask(direction);
+  } else if (key.is(U'v') || key.is(U'V') || key.is_control(U'v')) {
+    copy_mode(true);
+    if (copy_) copy_key(key);
+  } else
     return false;
   return true;
 }

@@ -1,11 +1,12 @@
 // A pane of lines: logs, the steps of an action, an inspection. It stays at "now" until the reader scrolls up, wraps,
-// searches, and keeps its memory bounded by dropping the oldest lines.
+// has copy mode for searching and copying, and keeps its memory bounded by dropping the oldest lines.
 #pragma once
 
-#include "tui/console/editor.h"
+#include "tui/console/copy_mode.h"
 #include "tui/console/pane.h"
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,7 @@ struct TextLine {
   int indent = 0; ///< columns that continuation rows are indented by
 };
 
-class TextPane : public Pane {
+class TextPane : public Pane, private CopyText {
 public:
   static constexpr std::size_t most_lines = 20'000, most_bytes = 4U << 20;
 
@@ -30,6 +31,8 @@ public:
   std::optional<CursorPlace> cursor() const override;
   bool key(const Key& key) override;
   void resize(int rows, int columns) override;
+  void copy_mode(bool on) override;
+  bool copying() const override { return copy_.has_value(); }
   std::string hints() const override;
 
   void add(TextLine line);
@@ -49,12 +52,18 @@ private:
   struct Row {
     std::size_t line;
     std::size_t begin, end; ///< bytes
+    int column;             ///< of the line, at which it begins
     bool first;
   };
+  std::uint64_t first() const override { return dropped_; }
+  std::uint64_t end() const override { return dropped_ + lines_.size(); }
+  CopyLine line(std::uint64_t number) const override;
   int rows_of(const TextLine& line) const;
   void drop_old();
   void scroll(int rows);
-  void search(bool forward);
+  void copy_key(const Key& key);
+  bool is_shown(CopyMode::Place place) const;
+  int left_of(const Row& row) const;
   std::vector<Row> visible_rows() const;
   void draw_row(Canvas canvas, int y, const Row& row, const Theme& theme) const;
 
@@ -62,13 +71,12 @@ private:
   std::deque<TextLine> lines_;
   std::size_t bytes_ = 0;
   std::uint64_t dropped_ = 0;
-  bool growing_ = false, following_ = true, wrap_ = true, searching_ = false;
+  bool growing_ = false, following_ = true, wrap_ = true;
   std::uint64_t top_ = 0; ///< line at the top when not following, counted over all lines
   int top_row_ = 0;       ///< row within it
   int rows_ = 1, columns_ = 80;
   int shift_ = 0; ///< columns scrolled to the right when not wrapping
-  std::string pattern_;
-  LineEditor search_;
+  std::optional<CopyMode> copy_;
 };
 
 } // namespace conductor::console
