@@ -30,6 +30,7 @@ inline constexpr Guard read_only_groups{"read_only_groups"}; // /sys/fs/cgroup c
 inline constexpr Guard plain_workdir{"plain_workdir"};         // no link of /proc on the way to the working directory
 inline constexpr Guard reachable_workdir{"reachable_workdir"}; // and it lies inside
 inline constexpr Guard hidden_entry{"hidden_entry"};           // who joins a container cannot be looked into from there
+inline constexpr Guard protected_program{"protected_program"}; // our program lies on a read-only mount for root inside
 inline constexpr Guard strict_numbers{"strict_numbers"};       // a user id is plain digits below 2^32 - 1
 inline constexpr Guard numbers_first{"numbers_first"};         // and counts before a user of that name
 inline constexpr Guard few_capabilities{"few_capabilities"};   // twelve capabilities, unless more are asked for

@@ -10,6 +10,7 @@
 #include "core/kernel/inroot.h"
 #include "core/kernel/namespaces.h"
 #include "core/kernel/own_descriptors.h"
+#include "core/kernel/own_program.h"
 #include "core/kernel/process.h"
 
 #include <array>
@@ -60,6 +61,7 @@ Child enter_container(EnterRequest request)
   const Container& container = request.container;
   Trace& trace = request.root.trace();
   Step step{trace, "enter the container", "its groups, then all its namespaces, then its confinement"};
+  if (!container.spec.user_namespace) kernel::require_protected_program();
   kernel::Confinement confinement = plan_confinement(container.spec);
   confinement.death_signal = SIGKILL;
   const Fd self = kernel::open_pidfd(::getpid()).value_or(Fd{});

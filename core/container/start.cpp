@@ -12,6 +12,7 @@
 #include "core/kernel/group_limits.h"
 #include "core/kernel/masks.h"
 #include "core/kernel/namespaces.h"
+#include "core/kernel/own_program.h"
 #include "core/kernel/process.h"
 
 #include <csignal>
@@ -70,6 +71,7 @@ Started start_container(StartRequest request)
   Undo undo{trace};
   Started started;
 
+  if (!spec.user_namespace) kernel::require_protected_program();
   const kernel::Confinement confinement = plan_confinement(spec);
   RootfsPlan plan = plan_rootfs(root, spec, request.rw, request.is_volatile, request.link != nullptr);
   plan.step_mounts = std::move(request.step_mounts);

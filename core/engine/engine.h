@@ -25,6 +25,8 @@ struct Context {
   const Config& config;
   std::string verb;                           // written into locks and the journal
   std::chrono::milliseconds patience{10'000}; // how long to wait for another operation on the same container
+  // Begins the verb again from a read-only mount of our program (core/kernel/own_program.h).
+  std::function<void()> protect_program;
 };
 
 // What `create` and `run` ask for. `wish` holds what the user said; what is left empty comes from the image.

@@ -146,6 +146,7 @@ ExecResult exec(Context& context, const std::string& id, const ExecRequest& requ
     throw Error{attempt + ": it is paused", 0, "conductor unpause " + container.spec.name}.with_status(125);
   if (container.status.state != State::running)
     throw Error{attempt + ": it is not running", 0, "conductor start " + container.spec.name}.with_status(125);
+  protect_program(context, container.spec);
   const ProcessSpec process = complete(container, request);
   ExecResult result;
   try {

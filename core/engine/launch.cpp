@@ -21,6 +21,11 @@
 
 namespace conductor {
 
+void protect_program(const Context& context, const Spec& spec)
+{
+  if (!spec.user_namespace && context.protect_program) context.protect_program();
+}
+
 Lock lock_container(const Context& context, const std::string& id, const std::string& name)
 {
   return Lock{context.root.dir(), Containers{context.root}.path(id) + "/lock", context.verb, context.patience,

@@ -8,6 +8,10 @@
 
 namespace conductor {
 
+// Before the first process of ours goes into a container whose root is root of the host, and before anything is done:
+// the verb may begin again.
+void protect_program(const Context& context, const Spec& spec);
+
 // The container's lock, taken for `context.verb`.
 Lock lock_container(const Context& context, const std::string& id, const std::string& name);
 

@@ -68,7 +68,9 @@ void start(Context& context, const std::string& id)
 {
   const Containers containers{context.root};
   Trace& trace = context.trace;
-  const std::string name = containers.load(id).spec.name;
+  const Spec spec = containers.load(id).spec;
+  protect_program(context, spec);
+  const std::string& name = spec.name;
   Lock lock = lock_container(context, id, name);
   startable(context, id);
   const kernel::Cgroup keepers = kernel::Cgroup::make(trace, context.root.id(), kernel::keepers_leaf, {});
@@ -106,6 +108,7 @@ int start_attached(Context& context, const std::string& id)
 {
   const Containers containers{context.root};
   const Container before = containers.load(id);
+  protect_program(context, before.spec);
   const bool terminal = before.spec.process.terminal && ::isatty(STDIN_FILENO) == 1;
   try {
     std::optional<Lock> lock;

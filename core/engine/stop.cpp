@@ -133,6 +133,7 @@ void remove_locked(const Context& context, const Container& container)
 void restart(Context& context, const std::string& id, std::optional<int> seconds)
 {
   const Container container = settle(context, id);
+  protect_program(context, container.spec);
   if (container.spec.auto_remove && is_active(container))
     throw Error{
         fmt::format("'{}' was made with --rm: its end removes it, so it cannot be started again", container.spec.name),

@@ -8,6 +8,7 @@
 #include "core/kernel/copy.h"
 #include "core/kernel/files.h"
 #include "core/kernel/inroot.h"
+#include "core/kernel/own_program.h"
 #include "core/kernel/process.h"
 
 #include <algorithm>
@@ -37,7 +38,7 @@ bool is_static(const std::string& path)
 
 std::string find_busybox()
 {
-  const std::string here = directory_of(kernel::read_link(AT_FDCWD, "/proc/self/exe").value_or("/"));
+  const std::string here = directory_of(kernel::own_program());
   // A build directory; PREFIX/bin; PREFIX/lib(exec)/conductor.
   for (const char* share : {"/share/busybox", "/../share/conductor/busybox", "/../../share/conductor/busybox"})
     if (is_static(here + share)) return here + share;

@@ -1,8 +1,10 @@
 """Attacks that must fail, one class of published ones a test. Canaries outside the root stay as they were."""
 import hashlib
+import json
 import os
 import shutil
 import stat
+from pathlib import Path
 
 import pytest
 from support.program import program_path
@@ -71,6 +73,43 @@ def test_our_program_is_not_overwritten_through_proc_self_exe(hostile, conductor
         conductor.run("exec", "one", "--", "/evil")
         conductor.ok("exec", "one", "--", "true")
     assert [digest(p) for p in programs()] == before
+
+
+def lies_on_a_read_only_mount(pid):
+    return os.statvfs(f"/proc/{pid}/exe").f_flag & os.ST_RDONLY != 0 and os.readlink(f"/proc/{pid}/exe") == "/"
+
+
+def test_whoever_shows_our_program_to_root_of_the_host_runs_it_from_a_read_only_mount(conductor):
+    """Each verb that starts or enters such a container; and no other, which would pay for nothing."""
+    conductor.busybox_image("box")
+    sleep = ["--", "sleep", "1000"]
+
+    def keepers():
+        return {c["name"]: conductor.json("inspect", c["name"])["keeper"] for c in conductor.json("ps")}
+
+    def check(*expected):
+        found = {name: lies_on_a_read_only_mount(pid) for name, pid in keepers().items()}
+        assert found == {name: name.startswith("bare") for name in expected}
+        assert {Path(f"/proc/{pid}/comm").read_text() for pid in keepers().values()} == {"conductor\n"}
+
+    conductor.ok("run", "-d", "box", "own", *sleep)
+    conductor.ok("run", "-d", "--userns", "host", "box", "bare", *sleep)
+    check("own", "bare")
+    conductor.ok("create", "box", "own2", *sleep)
+    conductor.ok("create", "--userns", "host", "box", "bare2", "--init", *sleep)
+    conductor.ok("start", "own2")
+    conductor.ok("stop", "--keep", "-t", "0", "own2")
+    assert conductor.ok("start", "own2", "bare2").split() == ["own2", "bare2"]
+    conductor.ok("restart", "own2", "-t", "0")
+    conductor.ok("stop", "--keep", "-t", "0", "bare2")
+    conductor.ok("restart", "bare", "bare2", "-t", "0")
+    check("own", "bare", "bare2", "own2")
+    assert conductor.ok("exec", "bare", "--", "echo", "hello") == "hello\n"
+    assert conductor.ok("run", "--rm", "--userns", "host", "box", "--", "echo", "hello") == "hello\n"
+    # One stream, whose first line is said once.
+    lines = [json.loads(line) for line in conductor.ok("exec", "bare", "--events", "1", "--", "true").splitlines()]
+    assert [line["event"] for line in lines].count("hello") == 1
+    assert [line["event"] for line in lines].count("result") == 1
 
 
 @pytest.mark.parametrize("number", [3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30, 50])

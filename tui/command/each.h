@@ -30,4 +30,8 @@ int for_each_name(Invocation& invocation, Act&& act)
   return status;
 }
 
+// Of several containers to start, the first may run already when a later one would have the verb begin again
+// (Invocation::protect_program()), so that is found out beforehand.
+void protect_program_for_several(Invocation& invocation);
+
 } // namespace conductor::command

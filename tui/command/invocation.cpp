@@ -2,6 +2,7 @@
 #include "tui/command/invocation.h"
 
 #include "core/base/error.h"
+#include "core/kernel/own_program.h"
 #include "tui/command/stream.h"
 #include "tui/command/text.h"
 #include "tui/command/values.h"
@@ -62,6 +63,7 @@ Context& Invocation::context()
     network_ = program_.network(trace_);
     context_.emplace(Context{.root = root(), .trace = trace_, .network = *network_, .config = config()});
     context_->verb = arguments_.verb->name;
+    context_->protect_program = [this] { protect_program(); };
     if (const auto patience = value("wait"))
       context_->patience = std::chrono::milliseconds{parse_seconds(*patience, "--wait")};
   }
@@ -96,14 +98,32 @@ void Invocation::result(const std::string& json_text)
   trace_.result(json_text);
 }
 
+// What was ours alone: the other program begins as we began.
+void Invocation::hand_over()
+{
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_DFL);
+  for (const char* option : {"events", "gate"})
+    if (const auto fd = value(option)) ::fcntl(std::atoi(fd->c_str()), F_SETFD, 0);
+}
+
+void Invocation::protect_program()
+{
+  if (kernel::program_is_protected()) return kernel::take_own_name();
+  const Fd program = kernel::read_only_program(trace_);
+  flush();
+  if (step_ != nullptr) step_->done();
+  std::vector<std::string> words;
+  if ((has("events") || has("explain")) && !has("continued")) words.emplace_back("--continued");
+  for (size_t i = 1; argv_[i] != nullptr; ++i) words.emplace_back(argv_[i]);
+  hand_over();
+  kernel::execute_again(program.get(), words);
+}
+
 void Invocation::become(Home home, const std::vector<std::string>& further)
 {
   flush();
   if (step_ != nullptr) step_->done();
-  char path[4096];
-  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path - 1);
-  if (length < 0) throw Error{"find where conductor is installed", errno, "is /proc mounted?"};
-  const std::string own{path, static_cast<size_t>(length)};
+  const std::string own = kernel::own_program();
   const std::string directory = own.substr(0, own.rfind('/'));
 
   std::vector<std::string> words{file_name(home)};
@@ -114,10 +134,7 @@ void Invocation::become(Home home, const std::vector<std::string>& further)
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
-  // What was ours alone: the other program begins as we began.
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_DFL);
-  for (const char* option : {"events", "gate"})
-    if (const auto fd = value(option)) ::fcntl(std::atoi(fd->c_str()), F_SETFD, 0);
+  hand_over();
   // Beside us in the build tree; in libexec/conductor once installed.
   const std::string beside = directory + "/" + file_name(home);
   ::execv(beside.c_str(), argv.data());

@@ -68,7 +68,13 @@ public:
   // stream goes on. Throws Error when it is not installed.
   [[noreturn]] void become(Home home, const std::vector<std::string>& further = {});
 
+  // Begins the verb again with its program protected from a container whose root is root of the host, where that is
+  // not so already. Before anything is done, since all of it is done again. Throws Error.
+  void protect_program();
+
 private:
+  void hand_over();
+
   const Program& program_;
   const Arguments& arguments_;
   char* const* argv_;

@@ -40,9 +40,22 @@ int on_each(Invocation& invocation, const std::function<void(const std::string& 
 
 } // namespace
 
+void protect_program_for_several(Invocation& invocation)
+{
+  if (invocation.names().size() < 2) return;
+  const Containers containers{invocation.root()};
+  for (const std::string& name : invocation.names()) {
+    try {
+      if (!containers.load(containers.resolve(name)).spec.user_namespace) invocation.protect_program();
+    } catch (const Error&) { // told when its turn comes
+    }
+  }
+}
+
 int run_restart(Invocation& invocation)
 {
   const auto seconds = grace(invocation);
+  protect_program_for_several(invocation);
   return on_each(invocation, [&](const std::string& id) { restart(invocation.context(), id, seconds); });
 }
 

@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/container/spec.h"
 #include "core/kernel/chroot.h"
+#include "core/kernel/own_program.h"
 #include "tui/command/explain.h"
 #include "tui/command/help.h"
 #include "tui/command/progress.h"
@@ -166,14 +167,11 @@ int run_verb(const Program& program, const Arguments& arguments, char* const* ar
 // our own program for one, would stay behind otherwise.
 void begin_outside_of_chroot(char* const* argv)
 {
-  if (::geteuid() != 0 || !kernel::in_chroot()) return;
-  char path[4096];
-  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path - 1);
-  if (length < 0) return;
-  path[length] = '\0';
+  if (::geteuid() != 0 || !kernel::in_chroot() || ::access("/proc/self/exe", F_OK) < 0) return;
+  const std::string path = kernel::own_program();
   Trace trace;
   kernel::leave_chroot(trace);
-  ::execv(path, argv);
+  ::execv(path.c_str(), argv);
   throw Error{fmt::format("execute {} again", path), errno};
 }
 

@@ -24,9 +24,8 @@ std::string name_and_id(const std::string& name, const std::string& id)
 }
 
 // Makes the container; its id. What can be refused is refused before an image is got, since that may take long.
-Spec create_container(Invocation& invocation)
+Spec create_container(Invocation& invocation, CreateRequest request)
 {
-  CreateRequest request = create_request(invocation);
   if (!request.wish.name.empty() || invocation.names().size() > 1) {
     check_name(request.wish.name);
     if (Containers{invocation.root()}.is_taken(request.wish.name))
@@ -58,7 +57,7 @@ void require_image(Invocation& invocation, const std::string& reference)
 
 int run_create(Invocation& invocation)
 {
-  const Spec made = create_container(invocation);
+  const Spec made = create_container(invocation, create_request(invocation));
   invocation.print(made.name + "\n");
   invocation.result(name_and_id(made.name, made.id));
   return 0;
@@ -69,7 +68,9 @@ int run_run(Invocation& invocation)
   const auto policy = restart_policy(invocation.value("restart").value_or("no"));
   if (policy.when != RestartPolicy::When::never && !invocation.has("detach"))
     throw usage_error("--restart is for containers in the background", "give -d too");
-  const Spec made = create_container(invocation);
+  CreateRequest request = create_request(invocation);
+  if (!request.wish.user_namespace) invocation.protect_program();
+  const Spec made = create_container(invocation, std::move(request));
   Context& context = invocation.context();
   Undo undo{invocation.trace()};
   undo.push("remove the container", [&] { remove(context, made.id, true); });
@@ -95,7 +96,10 @@ int start_after_boot(Invocation& invocation)
 {
   Json done = Json::array();
   int status = 0;
-  for (const Container& container : due_after_boot(invocation.context())) {
+  const std::vector<Container> due = due_after_boot(invocation.context());
+  for (const Container& container : due)
+    if (!container.spec.user_namespace) invocation.protect_program();
+  for (const Container& container : due) {
     const Spec& spec = container.spec;
     try {
       start(invocation.context(), spec.id);
@@ -120,6 +124,7 @@ int run_start(Invocation& invocation)
   if (invocation.has("boot")) throw usage_error("--boot takes no names", "conductor start --boot, or start NAME...");
   if (invocation.names().empty()) throw usage_error("which container?", "conductor ps -a lists all");
   Json done = Json::array();
+  protect_program_for_several(invocation);
   const int status = for_each_name(invocation, [&](const std::string& name) {
     const std::string id = invocation.resolve(name);
     if (!wish.empty()) add_network(invocation.context(), id, wish);
