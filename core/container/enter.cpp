@@ -81,7 +81,8 @@ Child enter_container(EnterRequest request)
 
   auto [upper, lower] = Channel::pair();
   const auto settings = TraceSettings::of(trace);
-  auto child = kernel::clone_process(trace, {.cgroup_fd = group.v2()}, "the command");
+  auto child = kernel::clone_process(trace, {.cgroup_fd = request.birthplace >= 0 ? request.birthplace : group.v2()},
+                                     "the command");
   if (!child) {
     upper.close();
     Uplink uplink{lower, settings};

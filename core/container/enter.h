@@ -17,6 +17,7 @@ struct EnterRequest {
   const Container& container; // running
   const ProcessSpec& process;
   ChildStreams streams;
+  int birthplace = -1; // the directory of a v2 group below the container's; -1: the container's own
 };
 
 // A process in all namespaces, groups and the confinement of the container. Returns when its execve(2) has succeeded.

@@ -29,12 +29,14 @@ RelayRequest relay_request(KeeperRequest& request, bool detach_keys)
           .listener = request.listener.get(),
           .local = request.local,
           .interactive = request.interactive,
-          .detach_keys = detach_keys};
+          .detach_keys = detach_keys,
+          .guest = request.guest.get()};
 }
 
 // The same end for all keepers: first nobody can attach any more, then the exit is recorded, then it is told.
 ExitStatus finish(KeeperRequest& request, RelayLoop& loop)
 {
+  request.guest.reset();
   request.log.close();
   if (request.listener) {
     kernel::remove_file(request.trace, request.run_directory, keeper_socket);

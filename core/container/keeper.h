@@ -14,6 +14,7 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <optional>
 
 namespace conductor {
@@ -30,6 +31,7 @@ struct KeeperRequest {
   int run_directory = -1; // where the listener's socket lies, to remove it
   Local local = Local::nobody;
   bool interactive = false;
+  std::unique_ptr<LoopGuest> guest; // lives as long as the child; may be none
   // Records the exit, tears down. Called once, when all output is in the log and the socket is gone; attached clients
   // are told after it, so they find the container exited.
   std::function<void(const ExitStatus&)> on_exit;

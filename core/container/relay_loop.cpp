@@ -76,7 +76,7 @@ public:
   void pass_on_rest();
 
 private:
-  enum Slot : size_t { child, signals, output, error, output_sink, error_sink, keys, input, listener, count_before };
+  enum Slot : size_t { child, signals, output, error, output_sink, error_sink, keys, input, guest, listener };
   static constexpr size_t poll_count = listener + RelayClients::poll_count;
 
   void open_local();
@@ -95,6 +95,7 @@ private:
   int patience_ms() const;
   void drain();
   bool is_over() const;
+  bool has_guest() const { return request_.guest != nullptr && !child_has_ended_; }
   int input_fd() const { return terminal_ ? sources_[0].fd.get() : request_.streams.input.get(); }
 
   RelayRequest request_;
@@ -166,6 +167,7 @@ void RelayLoop::State::prepare(std::array<pollfd, poll_count>& polls) const
   }
   polls[keys] = when(input_.is_open && input_.is_empty() && !input_.ends_after, keys_.get(), POLLIN);
   polls[input] = when(input_.is_open && !input_.is_empty(), input_fd(), POLLOUT);
+  polls[guest] = when(has_guest(), request_.guest != nullptr ? request_.guest->fd() : -1, POLLIN);
   clients_.prepare(&polls[listener], input_, blocked);
 }
 
@@ -191,6 +193,7 @@ RelayEnd RelayLoop::State::run()
     }
     // Last, so that the look at what is left in the streams comes after the child's end.
     if (polls[child].revents != 0) child_ended();
+    if (has_guest() && (polls[guest].revents != 0 || request_.guest->patience_ms() == 0)) request_.guest->act();
     if (waits_for_sink() && monotonic_us() >= ended_us_ + sink_patience_us) set_aside();
     if (child_has_ended_) drain();
   }
@@ -340,15 +343,17 @@ bool RelayLoop::State::waits_for_sink() const
   return child_has_ended_ && (sources_[0].for_sink() || sources_[1].for_sink());
 }
 
-// Milliseconds that poll(2) may wait for those who have to take a chunk; -1: for as long as it takes.
+// Milliseconds that poll(2) may wait for those who have to take a chunk, and for our guest; -1: for as long as it
+// takes.
 int RelayLoop::State::patience_ms() const
 {
-  const int clients = clients_.patience_ms(sources_[0].blocked | sources_[1].blocked);
-  if (!waits_for_sink()) return clients;
+  const auto sooner = [](int one, int other) { return one < 0 || (other >= 0 && other < one) ? other : one; };
+  int patience = clients_.patience_ms(sources_[0].blocked | sources_[1].blocked);
+  if (has_guest()) patience = sooner(patience, request_.guest->patience_ms());
+  if (!waits_for_sink()) return patience;
   const uint64_t end = ended_us_ + sink_patience_us;
   const uint64_t now = monotonic_us();
-  const int sinks = now >= end ? 0 : static_cast<int>((end - now + 999) / 1000);
-  return clients < 0 ? sinks : std::min(clients, sinks);
+  return sooner(patience, now >= end ? 0 : static_cast<int>((end - now + 999) / 1000));
 }
 
 void RelayLoop::State::set_aside()

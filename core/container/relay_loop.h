@@ -25,6 +25,18 @@ enum class Local : char {
   terminal // our terminal, raw, joined to the PTY
 };
 
+// Something else that the loop's thread looks after while the child lives. Nothing of it may block.
+class LoopGuest {
+public:
+  LoopGuest() = default;
+  LoopGuest(const LoopGuest&) = delete;
+  LoopGuest& operator=(const LoopGuest&) = delete;
+  virtual ~LoopGuest() = default;
+  virtual int fd() const = 0;          // -1: none
+  virtual int patience_ms() const = 0; // until when act() is due whatever the descriptor says; -1: never
+  virtual void act() = 0;              // the descriptor is readable (POLLIN), or patience has ended
+};
+
 struct RelayRequest {
   Trace& trace;
   const Child& child; // not reaped by the loop
@@ -34,6 +46,7 @@ struct RelayRequest {
   Local local = Local::nobody;
   bool interactive = false; // Local::streams: our stdin goes to the child
   bool detach_keys = false; // Local::terminal: Ctrl-P Ctrl-Q ends the loop with `detached`
+  LoopGuest* guest = nullptr;
 };
 
 enum class RelayEnd : char {

@@ -30,6 +30,14 @@ SignalWatch::~SignalWatch()
   ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
 }
 
+void forget_signals()
+{
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
 int SignalWatch::next() const
 {
   signalfd_siginfo info{};

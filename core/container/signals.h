@@ -29,4 +29,7 @@ private:
   struct sigaction pipe_before_ {};
 };
 
+// In a child: every signal as in a fresh program, none blocked.
+void forget_signals();
+
 } // namespace conductor

@@ -196,6 +196,8 @@ void check_spec(const Spec& spec)
     kernel::parse_device(device);
   }
   check_process_limits(spec);
+  if (spec.health)
+    for (const std::string& word : spec.health->test) refuse_nul(word, "--health-cmd");
   kernel::check_limits(spec.limits);
   const bool restarts = restart_policy(spec.restart).when != RestartPolicy::When::never;
   if (restarts && spec.auto_remove)

@@ -1,6 +1,7 @@
 // What is wanted of a container (Spec) and what became of it (Status): values, their JSON, their validation.
 #pragma once
 
+#include "core/container/healthcheck.h"
 #include "core/container/limits.h"
 
 #include <cstdint>
@@ -85,7 +86,8 @@ struct Spec {
   std::string stop_signal = "SIGTERM";
   int stop_seconds = 10;
   std::string restart = "no";
-  int64_t created_ns = 0; // CLOCK_REALTIME
+  std::optional<Healthcheck> health; // none: nobody looks
+  int64_t created_ns = 0;            // CLOCK_REALTIME
 };
 
 enum class State : char { created, running, paused, exited };

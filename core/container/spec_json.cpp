@@ -62,6 +62,18 @@ void fields(const Ulimit*, Visit visit)
 }
 
 template <class Visit>
+void fields(const Healthcheck*, Visit visit)
+{
+  visit("test", &Healthcheck::test);
+  visit("interval_ns", &Healthcheck::interval_ns);
+  visit("timeout_ns", &Healthcheck::timeout_ns);
+  visit("start_period_ns", &Healthcheck::start_period_ns);
+  visit("start_interval_ns", &Healthcheck::start_interval_ns);
+  visit("retries", &Healthcheck::retries);
+  visit("shell", &Healthcheck::shell);
+}
+
+template <class Visit>
 void fields(const ProcessSpec*, Visit visit)
 {
   visit("args", &ProcessSpec::args);
@@ -103,6 +115,7 @@ void fields(const Spec*, Visit visit)
   visit("stop_signal", &Spec::stop_signal);
   visit("stop_seconds", &Spec::stop_seconds);
   visit("restart", &Spec::restart);
+  visit("health", &Spec::health);
   visit("created_ns", &Spec::created_ns);
 }
 

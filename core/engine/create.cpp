@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/undo.h"
 #include "core/container/command.h"
+#include "core/container/health.h"
 #include "core/engine/volumes.h"
 #include "core/kernel/group_limits.h"
 #include "core/kernel/signals.h"
@@ -86,6 +87,7 @@ Spec complete(const CreateRequest& request, const Image& image)
   }
   for (const auto& [key, value] : image.config.labels) spec.labels.emplace(key, value);
   if (spec.hostname.empty()) spec.hostname = spec.name;
+  spec.health = merge_health(spec.health, image.config.healthcheck, image.config.shell);
   add_image_volumes(spec, image.config);
   return spec;
 }

@@ -1,6 +1,7 @@
 // What is known about a container, as the JSON of CLI.md.
 #include "core/engine/engine.h"
 
+#include "core/container/health.h"
 #include "core/container/restart.h"
 #include "core/kernel/capabilities.h"
 #include "core/kernel/cgroup.h"
@@ -162,6 +163,21 @@ Json log_object(const Context& context, const std::string& id)
           {"most_files", context.config.log_files}};
 }
 
+// What its checks have found, the newest result last; null without checks.
+Json health_object(const Root& root, const Container& container)
+{
+  const auto health = find_health(root, container);
+  if (!health) return nullptr;
+  Json log = Json::array();
+  for (const HealthResult& each : health->log)
+    log.push_back({{"start", rfc3339(each.start_ns)},
+                   {"end", rfc3339(each.end_ns)},
+                   {"milliseconds", (each.end_ns - each.start_ns) / 1'000'000},
+                   {"exit_code", each.exit_code},
+                   {"output", each.output}});
+  return {{"status", health_name(health->state)}, {"failing_streak", health->failing_streak}, {"log", std::move(log)}};
+}
+
 } // namespace
 
 std::string inspect(Context& context, const std::string& id)
@@ -180,6 +196,7 @@ std::string inspect_document(const Root& root, const Container& container)
   json["layers"] = container.spec.layers;
   json["why"] = container.status.why;
   json["keeper"] = container.status.keeper;
+  json["health"] = health_object(root, container);
   json["restart"] = {
       {"policy", container.spec.restart},
       {"count", container.status.restarts},

@@ -6,6 +6,7 @@
 #include "core/container/name_files.h"
 #include "core/container/restart.h"
 #include "core/container/start.h"
+#include "core/engine/health_watch.h"
 #include "core/engine/networks.h"
 #include "core/engine/volumes.h"
 #include "core/kernel/cgroup.h"
@@ -107,6 +108,7 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   status.started_ns = started.started_ns;
   status.restarts = restarts;
   containers.keep_place_for_end(spec.id, status);
+  if (spec.health) begin_health(root, spec.id);
   undo.push("record that it does not run", [&] { containers.save_status(spec.id, container.status); });
   containers.save_status(spec.id, status);
   unmark_stopped(root, spec);
@@ -118,6 +120,8 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   undo.commit();
   step.done();
 
+  std::unique_ptr<LoopGuest> guest;
+  if (spec.health) guest = std::make_unique<HealthWatch>(root, spec);
   return KeeperRequest{.trace = trace,
                        .child = std::move(started.child),
                        .streams = std::move(ours),
@@ -127,6 +131,7 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
                        .run_directory = run_directory.release(),
                        .local = local,
                        .interactive = spec.process.interactive,
+                       .guest = std::move(guest),
                        .on_exit = [&context, id = spec.id](const ExitStatus& exit) { finish(context, id, exit, {}); }};
 }
 
@@ -232,6 +237,7 @@ Status finish(const Context& context, const std::string& id, const std::optional
     if (container->spec.networked) links_of(context).release(id);
   } else {
     try {
+      if (container->spec.health) keep_health(root, id);
       containers.save_status(id, status);
     } catch (const Error& error) {
       // Whoever stops or removes it, to get room, must be able to. The run directory stays: this is done again.

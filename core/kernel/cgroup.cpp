@@ -476,6 +476,32 @@ void freeze_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf
   throw Error{"wait until every process stands still", ETIMEDOUT, "one of them may hang in the kernel; try it again"};
 }
 
+bool is_frozen(std::string_view root_id, std::string_view leaf)
+{
+  const CgroupHost& host = cgroup_host();
+  if (host.v2.empty() && host.v1(freezer).empty()) return false;
+  const FreezerFiles files = freezer_files(host, root_id, leaf);
+  const auto text = find_content(AT_FDCWD, files.fact);
+  return text && text->find(files.is_frozen) != std::string::npos;
+}
+
+Fd open_group_events(std::string_view root_id, std::string_view leaf)
+{
+  const CgroupHost& host = cgroup_host();
+  if (host.v2.empty()) return {};
+  const std::string path = host.v2 + "/" + cgroup_path(root_id, leaf) + "/cgroup.events";
+  return Fd{::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
+}
+
+Fd make_subgroup(Trace& trace, std::string_view root_id, std::string_view leaf, std::string_view name)
+{
+  const CgroupHost& host = cgroup_host();
+  if (host.v2.empty()) return {};
+  const std::string path = fmt::format("{}/{}/{}", host.v2, cgroup_path(root_id, leaf), name);
+  make_directory(trace, AT_FDCWD, path, 0755);
+  return open_directory(AT_FDCWD, path);
+}
+
 std::vector<pid_t> cgroup_members(std::string_view root_id, std::string_view leaf)
 {
   const CgroupHost& host = cgroup_host();

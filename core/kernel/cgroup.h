@@ -98,6 +98,14 @@ void kill_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf);
 // is no v2 by v1's freezer. Throws Error: ENOENT when it is gone, ETIMEDOUT when a process hangs in the kernel (then
 // all go on).
 void freeze_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf, bool frozen);
+// Does all of it stand still now?
+bool is_frozen(std::string_view root_id, std::string_view leaf);
+// The file in which the kernel tells that, which poll(2) says to have changed (POLLPRI); none where there is no v2.
+Fd open_group_events(std::string_view root_id, std::string_view leaf);
+// A v2 group below that of something that runs, for processes that must be ended together whatever they fork: its
+// directory, for CLONE_INTO_CGROUP; none where the host has no v2. Its leaf is "<leaf>/<name>"; it is removed with the
+// group above. Limits and all else hold as above it. Throws Error: ENOENT when the group above is gone.
+Fd make_subgroup(Trace& trace, std::string_view root_id, std::string_view leaf, std::string_view name);
 // Pids in the group, as the host numbers them; empty when it is gone.
 std::vector<pid_t> cgroup_members(std::string_view root_id, std::string_view leaf);
 // Removes the group everywhere. Gone already is success. A group that is still busy is waited for (at most 2 s), since

@@ -39,6 +39,7 @@ struct Member {
   Figures figures;
   History history;
   std::shared_ptr<const LinkView> link;
+  std::optional<Health> health;
 };
 
 bool says_it_runs(const Status& status) { return status.state == State::running || status.state == State::paused; }
@@ -74,6 +75,7 @@ struct Sampler::State {
   void read_links(bool is_changed);
   bool measure(const SampleWish& wish);
   void measure_traffic(uint64_t now);
+  void read_health(const std::string& selected);
   void measure_one(const std::string& id, Member& member, uint64_t now, bool keep_open);
   void read_details(const std::string& selected, bool is_time);
   ContainerPicture picture(const Member& member) const;
@@ -244,6 +246,16 @@ void Sampler::State::notice_ends()
   }
 }
 
+// Changes of state are told by the journal; a check that changes nothing is seen at the next measurement.
+void Sampler::State::read_health(const std::string& selected)
+{
+  for (auto& [id, member] : members) {
+    if (!member.stored || !member.stored->spec.health) continue;
+    member.health.reset();
+    if (member.alive) member.health = (id == selected ? find_health : find_health_state)(root, *member.stored);
+  }
+}
+
 // ---- what is measured
 
 void Sampler::State::measure_traffic(uint64_t now)
@@ -330,6 +342,7 @@ ContainerPicture Sampler::State::picture(const Member& member) const
   ContainerPicture picture{.stored = member.stored, .state = status.state, .why = status.why};
   picture.cpu_history = member.history;
   picture.link = member.link;
+  picture.health = member.health;
   if (!says_it_runs(status)) return picture;
   if (!member.alive) {
     // The store will say so as soon as its keeper, or the next command, has noted it.
@@ -362,6 +375,7 @@ std::shared_ptr<const Snapshot> Sampler::sample(const SampleWish& wish)
   state.read_stored();
   state.notice_ends();
   const bool is_time = state.measure(wish);
+  state.read_health(wish.selected);
   state.read_details(wish.selected, is_time);
 
   auto snapshot = std::make_shared<Snapshot>();

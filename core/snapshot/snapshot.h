@@ -4,6 +4,7 @@
 // the figures are new each time.
 #pragma once
 
+#include "core/container/health.h"
 #include "core/container/links.h"
 #include "core/network.h"
 #include "core/store/containers.h"
@@ -82,6 +83,7 @@ struct ContainerPicture {
   Figures figures;
   History cpu_history;                  // percent, as cpu_percent
   std::shared_ptr<const LinkView> link; // how it is connected; null: not at all
+  std::optional<Health> health;         // of one that runs and is checked; the log only of the selected one
   const Spec& spec() const { return stored->spec; }
   const Status& status() const { return stored->status; }
 };

@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/base/trace.h"
+#include "core/container/health.h"
 #include "core/kernel/process.h"
 #include "core/snapshot/group_reader.h"
 #include "core/snapshot/process_reader.h"
@@ -82,10 +83,12 @@ Json ps_object(const Root& root, const Container& container)
   const Status& status = container.status;
   const bool up = status.state == State::running || status.state == State::paused;
   const Limits& limits = spec.limits;
+  const auto health = find_health_state(root, container);
   return {{"name", spec.name},
           {"id", spec.id},
           {"image", spec.image},
           {"state", state_name(status.state)},
+          {"health", health ? Json(health_name(health->state)) : Json()},
           {"pid", up ? status.pid : 0},
           {"exit_code", status.exit_unknown ? Json() : Json(status.exit_code)},
           {"oom_killed", status.oom_killed},

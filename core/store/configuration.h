@@ -5,6 +5,8 @@
 // that we make gets a canonical text: keys sorted, nothing empty, no spaces.
 #pragma once
 
+#include "core/container/healthcheck.h"
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -14,13 +16,6 @@
 #include <vector>
 
 namespace conductor {
-
-struct Healthcheck {
-  std::vector<std::string> test; // {"NONE"}, {"CMD", ...}, {"CMD-SHELL", line}
-  int64_t interval_ns = 0, timeout_ns = 0, start_period_ns = 0, start_interval_ns = 0; // 0: the default
-  int64_t retries = 0;
-  bool operator==(const Healthcheck&) const = default;
-};
 
 // One step that made the image; those that made a layer have empty_layer false, in the order of the layers.
 struct HistoryEntry {

@@ -1,5 +1,6 @@
 // Fuzzing the parser of build files, its words and variables, ignore files, apt's sources, names of images and the
 // configuration: any bytes give a value or an Error, never anything else, and what was parsed can be shown.
+#include "core/container/health.h"
 #include "core/image/apt.h"
 #include "core/image/base.h"
 #include "core/image/health.h"

@@ -150,11 +150,6 @@ TEST(Arguments, UnknownVerbIsAnsweredWithTheNearest)
   EXPECT_EQ(refused({"zzzzzz"}).hint, "conductor help lists the verbs");
 }
 
-TEST(Arguments, OptionOfAnotherVersionSaysSo)
-{
-  EXPECT_NE(refused({"run", "--health-cmd", "true", "x"}).sentence.find("not in this version"), std::string::npos);
-}
-
 TEST(Arguments, MissingNamesAndValuesAreSaid)
 {
   EXPECT_EQ(refused({"run"}).sentence, "run needs IMAGE [NAME]");

@@ -39,12 +39,6 @@ TEST(Verbs, EveryOptionIsDocumentedAndNoTwoClash)
   }
 }
 
-TEST(Verbs, AbsentOptionsAreReallyAbsent)
-{
-  for (const Option& option : find_verb("run")->options)
-    EXPECT_FALSE(is_absent_option("run", "--" + std::string{option.name})) << option.name;
-}
-
 TEST(Help, OverviewNamesEveryVerb)
 {
   const std::string text = help_overview();

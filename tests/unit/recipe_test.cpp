@@ -1,5 +1,6 @@
 // The build file's parser: lines, instructions, words, variables, and the sentences for what is wrong.
 #include "core/base/error.h"
+#include "core/container/health.h"
 #include "core/image/file_mode.h"
 #include "core/image/health.h"
 #include "core/image/recipe.h"

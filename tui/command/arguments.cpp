@@ -132,10 +132,6 @@ private:
   {
     const std::string_view verb = result_.verb != nullptr ? result_.verb->name : std::string_view{};
     const std::string shown = visible(spelled);
-    if (is_absent_option(verb, spelled)) {
-      throw usage_error(shown + " of " + verb_name() + " is not in this version of conductor (" CONDUCTOR_VERSION ")",
-                        "conductor help " + verb_name() + " lists what it can do");
-    }
     std::string sentence = verb_name() + " has no option " + shown;
     if (const Elsewhere* known = find_elsewhere(verb, spelled))
       throw usage_error(std::move(sentence), std::string{known->hint});

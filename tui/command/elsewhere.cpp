@@ -1,4 +1,4 @@
-// What other versions and other programs have and this one does not: rows, and the sentence that answers each.
+// What other programs have and this one does not: rows, and the sentence that answers each.
 #include "tui/command/verbs.h"
 
 #include <algorithm>
@@ -6,9 +6,6 @@
 
 namespace conductor::command {
 namespace {
-
-// Options of the contract that come with later versions.
-constexpr Elsewhere absent_options[] = {{"run", "--health-cmd", ""}, {"create", "--health-cmd", ""}};
 
 constexpr std::string_view runs = "run create", limited = "run create update";
 
@@ -39,6 +36,7 @@ constexpr Elsewhere elsewhere[] = {
     {limited, "--oom-kill-disable",
      "cgroup v2 cannot; --oom-score-adj -1000 spares it when the host runs out of memory"},
     {"update", "--ulimit", "a process has them from its start on: stop, and run with --ulimit"},
+    {"update", "--health-cmd", "it has its checks from its start on: stop, and run with --health-cmd"},
     {"update", "--oom-score-adj", "a process has it from its start on: stop, and run with --oom-score-adj"},
     {"update", "--shm-size", "/dev/shm is made at the start: stop, and run with --shm-size"},
     {runs, "--privileged", "there is no such switch: give what is needed with --cap-add, --device, --seccomp"},
@@ -76,12 +74,6 @@ const Elsewhere* find_elsewhere(std::string_view verb, std::string_view option)
   for (const Elsewhere& row : elsewhere)
     if (row.option == option && has_word(row.verb, verb)) return &row;
   return nullptr;
-}
-
-bool is_absent_option(std::string_view verb, std::string_view option)
-{
-  return std::any_of(std::begin(absent_options), std::end(absent_options),
-                     [&](const Elsewhere& row) { return row.verb == verb && row.option == option; });
 }
 
 } // namespace conductor::command

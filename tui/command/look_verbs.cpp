@@ -1,5 +1,6 @@
 // ps, inspect, diff, top, stats, sessions: what is there now.
 #include "core/base/error.h"
+#include "core/container/health.h"
 #include "core/container/restart.h"
 #include "core/container/session.h"
 #include "core/engine/changes.h"
@@ -24,15 +25,24 @@ using Json = nlohmann::ordered_json;
 using Align = Table::Align;
 constexpr int64_t second_ns = 1'000'000'000;
 
-// "up 2h14m", "exited 137 (out of memory) 3m ago": an exited one says why in words.
-std::string state_text(const Container& container, int64_t now_ns)
+// " (healthy)"; nothing for one that nobody checks.
+std::string health_text(const Root& root, const Container& container)
+{
+  const auto health = find_health_state(root, container);
+  if (!health) return {};
+  const bool starting = health->state == HealthState::starting;
+  return fmt::format(" ({}{})", starting ? "health: " : "", health_name(health->state));
+}
+
+// "up 2h14m (healthy)", "exited 137 (out of memory) 3m ago": an exited one says why in words.
+std::string state_text(const Root& root, const Container& container, int64_t now_ns)
 {
   const Status& status = container.status;
   const auto since = [&](int64_t then_ns) { return short_duration((now_ns - then_ns) / second_ns); };
   switch (status.state) {
   case State::created: return "created";
-  case State::running: return "up " + since(status.started_ns);
-  case State::paused: return "paused, up " + since(status.started_ns);
+  case State::running: return "up " + since(status.started_ns) + health_text(root, container);
+  case State::paused: return "paused, up " + since(status.started_ns) + health_text(root, container);
   case State::exited: break;
   }
   std::string text = status.exit_unknown ? "exited unknown" : fmt::format("exited {}", status.exit_code);
@@ -44,11 +54,15 @@ std::string state_text(const Container& container, int64_t now_ns)
   return text;
 }
 
-std::vector<std::string> values_of(const Container& container, std::string_view key)
+std::vector<std::string> values_of(const Root& root, const Container& container, std::string_view key)
 {
   if (key == "name") return {container.spec.name};
   if (key == "image") return {container.spec.image};
   if (key == "state") return {std::string{state_name(container.status.state)}};
+  if (key == "health") {
+    const auto health = find_health_state(root, container);
+    return {health ? std::string{health_name(health->state)} : "none"};
+  }
   std::vector<std::string> labels;
   for (const auto& [name, value] : container.spec.labels) {
     labels.push_back(name);
@@ -57,7 +71,7 @@ std::vector<std::string> values_of(const Container& container, std::string_view 
   return labels;
 }
 
-constexpr std::string_view filter_keys[] = {"name", "image", "state", "label"};
+constexpr std::string_view filter_keys[] = {"name", "image", "state", "health", "label"};
 
 // Running containers: those that were named, or all.
 std::vector<Container> running(Invocation& invocation)
@@ -96,7 +110,7 @@ int run_ps(Invocation& invocation)
   for (Container& container : settle_all(invocation.context())) {
     const State state = container.status.state;
     if (!all && !filter.names("state") && state != State::running && state != State::paused) continue;
-    if (filter.accepts([&](std::string_view key) { return values_of(container, key); }))
+    if (filter.accepts([&](std::string_view key) { return values_of(invocation.root(), container, key); }))
       rows.push_back(std::move(container));
   }
   if (invocation.has("quiet")) {
@@ -116,7 +130,8 @@ int run_ps(Invocation& invocation)
       std::string command = command_line(container.spec.process.args);
       if (command.size() > 40) command = command.substr(0, 37) + "...";
       const pid_t pid = container.status.pid;
-      std::vector<std::string> cells{container.spec.name, container.spec.image, state_text(container, now),
+      std::vector<std::string> cells{container.spec.name, container.spec.image,
+                                     state_text(invocation.root(), container, now),
                                      pid == 0 ? "-" : std::to_string(pid)};
       if (any) cells.insert(cells.end(), {address_cell(views[row]), ports_cell(views[row])});
       cells.push_back(std::move(command));

@@ -29,7 +29,7 @@ constexpr Option ps_options[] = {
     {"all", 'a', {}, "also created and exited ones"},
     {"quiet", 'q', {}, "names only"},
     {"filter", 'f', "KEY=VALUE",
-     "only rows whose KEY (name, image, state, label) has VALUE; a bare word looks at the name", true},
+     "only rows whose KEY (name, image, state, health, label) has VALUE; a bare word looks at the name", true},
 };
 
 template <size_t first_count, size_t second_count>
@@ -86,6 +86,14 @@ constexpr Option own_run_options[] = {
     {"stop-signal", 0, "SIGNAL", "what stop sends first (SIGTERM)"},
     {"init", 0, {}, "a process of conductor's as PID 1, which passes signals on and reaps orphans"},
     {"restart", 0, "no|on-failure[:N]|always|unless-stopped", "when to start it again after its end; with -d (no)"},
+    {"health-cmd", 0, "COMMAND",
+     "a line for the shell that ends with 0 while the container is well, instead of the image's"},
+    {"health-interval", 0, "TIME", "from one check to the next: 1m30s, 500ms (30s)"},
+    {"health-timeout", 0, "TIME", "how long a check may take (30s)"},
+    {"health-retries", 0, "N", "how many checks must fail in a row until it is unhealthy (3)"},
+    {"health-start-period", 0, "TIME", "so long after the start no failure counts (0s)"},
+    {"health-start-interval", 0, "TIME", "from one check to the next in that time (5s)"},
+    {"no-healthcheck", 0, {}, "no checks, whatever the image says"},
     {"network", 0, "none|host", "none: its own, cut off but for what follows; host: the host's (none)"},
     {"internet", 0, {}, "it reaches the internet, as after addnetwork -i"},
     {"expose", 0, "INNER-OUTER", "its port INNER is the host's port OUTER: 80-8080, 53-5353/udp", true},

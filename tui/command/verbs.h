@@ -85,7 +85,7 @@ const Verb* find_verb(std::string_view name);
 // The word of a group's heading in the help.
 std::string_view title(Group group);
 
-// A verb or an option that other versions or other programs have and this one does not: the answer is a sentence.
+// A verb or an option that other programs have and this one does not: the answer is a sentence.
 struct Elsewhere {
   std::string_view verb;   // the verb; for an option, the verbs that it may be given to, with blanks between
   std::string_view option; // "--publish"; empty: the verb itself
@@ -93,7 +93,5 @@ struct Elsewhere {
 };
 // What to say about a verb (option empty) or about an option as it was typed; null when nothing is known.
 const Elsewhere* find_elsewhere(std::string_view verb, std::string_view option);
-// Does the contract name this option, while this version does not have it?
-bool is_absent_option(std::string_view verb, std::string_view option);
 
 } // namespace conductor::command

@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/container/command.h"
+#include "core/container/health.h"
 #include "core/container/ports.h"
 #include "core/engine/networks.h"
 #include "tui/command/values.h"
@@ -77,6 +78,46 @@ constexpr RateOption rate_options[] = {
     {"io-read-iops", &Limits::io_read_iops, false},
     {"io-write-iops", &Limits::io_write_iops, false},
 };
+
+struct HealthOption {
+  std::string_view name;
+  int64_t Healthcheck::*time;
+};
+constexpr HealthOption health_options[] = {
+    {"health-interval", &Healthcheck::interval_ns},
+    {"health-timeout", &Healthcheck::timeout_ns},
+    {"health-start-period", &Healthcheck::start_period_ns},
+    {"health-start-interval", &Healthcheck::start_interval_ns},
+};
+
+// None when nothing was said: then the image's counts.
+std::optional<Healthcheck> health_wish(const Invocation& invocation)
+{
+  constexpr int64_t least_ns = 1'000'000;
+  Healthcheck check;
+  const auto command = invocation.value("health-cmd");
+  const auto retries = invocation.value("health-retries");
+  bool said = command || retries;
+  if (command && command->empty()) throw usage_error("--health-cmd: the command is empty", "--no-healthcheck");
+  if (command) check.test = health_test(*command);
+  if (retries) check.retries = static_cast<int64_t>(parse_number(*retries, "--health-retries", 1 << 20));
+  for (const HealthOption& row : health_options) {
+    const auto text = invocation.value(row.name);
+    if (!text) continue;
+    const std::string option = "--" + std::string{row.name};
+    try {
+      check.*row.time = parse_duration(*text);
+    } catch (const Error& error) {
+      throw usage_error(option + ": " + std::string{error.sentence()}, std::string{error.hint()});
+    }
+    if (check.*row.time != 0 && check.*row.time < least_ns) throw usage_error(option + " cannot be less than 1ms");
+    said = true;
+  }
+  if (!invocation.has("no-healthcheck")) return said ? std::optional{check} : std::nullopt;
+  if (said)
+    throw usage_error("--no-healthcheck and the other --health options contradict each other", "give one of both");
+  return Healthcheck{.test = {"NONE"}};
+}
 
 std::vector<std::string> environment(const Invocation& invocation)
 {
@@ -161,6 +202,7 @@ CreateRequest create_request(const Invocation& invocation)
   wish.auto_remove = given.has("rm");
   wish.init = given.has("init");
   wish.restart = invocation.value("restart").value_or("no");
+  wish.health = health_wish(invocation);
   change_limits(invocation, wish.limits);
   if (const auto text = invocation.value("oom-score-adj"))
     wish.oom_score_adj = parse_adjustment(*text, "--oom-score-adj");

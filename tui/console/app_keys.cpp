@@ -348,7 +348,8 @@ std::vector<ReadOverlay::Line> App::help_lines(Mode first) const
   for (const Action& action : command::actions())
     if (action.key.empty() && allowed(action)) menu += (menu.empty() ? "" : ", ") + std::string{action.label};
   if (!menu.empty()) lines.push_back({"m or :", "has also " + menu});
-  lines.push_back({"rows", "* runs   = frozen   o has ended   . was never started   x marked   > the cursor"});
+  lines.push_back(
+      {"rows", "* runs   ! is unhealthy   = frozen   o has ended   . was never started   x marked   > the cursor"});
   return lines;
 }
 

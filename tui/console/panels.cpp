@@ -351,6 +351,9 @@ void draw_narrow(Canvas canvas, const Look& look, const ContainerPicture& contai
       if (each.interface.name != "lo" && !each.interface.addresses.empty()) address = each.interface.addresses[0];
   canvas.print(y, 1, fmt::format("PID {}  {}", container.status().pid, address), look(Role::muted));
   canvas.print_right(y++, canvas.columns() - 1, "up " + duration_text(container.uptime_seconds), look(Role::muted));
+  if (container.health)
+    canvas.print(y++, 1, cut_text(health_text(container), canvas.columns() - 2),
+                 look(container.health->state == HealthState::unhealthy ? Role::bad : Role::text));
   const auto& limits = container.spec().limits;
   meter_row("cpu", percent_text(figures.cpu_percent) + "%", limits.cpus ? figures.cpu_percent / 100 / *limits.cpus : 0,
             limits.cpus ? fmt::format("{:g}", *limits.cpus) : "");
@@ -426,14 +429,17 @@ void draw_details(Canvas canvas, const Look& look, const Snapshot& snapshot, con
     draw_narrow(canvas, look, *container, details);
     return;
   }
-  // The last row says what is mounted, where there is room for that.
-  const std::string mounts = mounts_text(container->spec());
-  constexpr int rows_with_mounts = 14;
-  const int rows = canvas.rows() - (mounts.empty() || canvas.rows() < rows_with_mounts ? 0 : 1);
-  if (rows < canvas.rows()) {
-    const int x = canvas.print(rows, 1, "MOUNTS", look(Role::header)) + 2;
-    canvas.print(rows, x, cut_text(mounts, canvas.columns() - x - 1), look(Role::text));
-  }
+  // The last rows say what is mounted and what its checks say, where there is room for that.
+  constexpr int rows_with_more = 14;
+  int rows = canvas.rows();
+  const auto last_row = [&](const char* label, const std::string& text, Role role) {
+    if (text.empty() || canvas.rows() < rows_with_more) return;
+    const int x = canvas.print(--rows, 1, label, look(Role::header)) + 2;
+    canvas.print(rows, x, cut_text(text, canvas.columns() - x - 1), look(role));
+  };
+  last_row("MOUNTS", mounts_text(container->spec()), Role::text);
+  const bool unhealthy = container->health && container->health->state == HealthState::unhealthy;
+  last_row("HEALTH", health_text(*container), unhealthy ? Role::bad : Role::text);
   if (details == nullptr) {
     draw_limits(canvas, rows - 1, look, *container);
     return;

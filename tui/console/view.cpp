@@ -131,6 +131,19 @@ std::string reason_text(const ContainerPicture& container, std::int64_t now_ns)
   return text;
 }
 
+std::string health_text(const ContainerPicture& container)
+{
+  if (!container.health) return {};
+  const Health& health = *container.health;
+  std::string text{health_name(health.state)};
+  if (health.failing_streak > 0) text += fmt::format(", {} failed in a row", health.failing_streak);
+  if (health.failing_streak == 0 || health.log.empty()) return text;
+  const std::string& output = health.log.back().output;
+  const auto last = output.find_last_not_of(" \n\r\t");
+  if (last != std::string::npos) text += ": " + visible(output.substr(0, last + 1), 500);
+  return text;
+}
+
 bool about_container(command::Needs needs)
 {
   return needs != command::Needs::nothing && needs != command::Needs::image;
@@ -165,6 +178,11 @@ std::vector<ContainerRow> container_rows(const Snapshot& snapshot, const ListWis
     row.state_role = roles[state];
     row.running = each.state == State::running;
     row.paused = each.state == State::paused;
+    if (each.health && row.running && each.health->state != HealthState::healthy) {
+      const bool starting = each.health->state == HealthState::starting;
+      if (!starting) row.state = '!';
+      row.state_role = starting ? Role::warning : Role::bad;
+    }
     row.marked = wish.marked.contains(row.id);
     if (row.running || row.paused) {
       row.up = duration_text(each.uptime_seconds);
@@ -317,8 +335,9 @@ std::vector<EventRow> event_rows(const Snapshot& snapshot)
     const std::string text = said                      ? each->outcome
                              : each->outcome == "done" ? each->verb
                                                        : each->verb + " " + each->outcome;
-    const bool bad =
-        each->outcome.starts_with("failed") || (each->outcome.starts_with("exit ") && each->outcome != "exit 0");
+    const bool bad = each->outcome.starts_with("failed") ||
+                     (each->outcome.starts_with("exit ") && each->outcome != "exit 0") ||
+                     (each->verb == "health_status" && each->outcome == "unhealthy");
     rows.push_back({clock_text(each->time_ns, true), each->name, text, bad});
   }
   return rows;

@@ -37,7 +37,7 @@ std::vector<GraphCell> graph(const History& history, int columns, double full, b
 
 struct ContainerRow {
   std::string id, name, image;
-  char state = ' '; ///< * runs, = paused, o exited, . created
+  char state = ' '; ///< * runs, ! runs and is unhealthy, = paused, o exited, . created
   Role state_role = Role::text;
   std::string up, cpu, memory, pids, rx, tx;
   std::string reason; ///< in words, for one that does not run: shown instead of figures
@@ -60,6 +60,9 @@ bool suits(command::Needs needs, const ContainerRow& row);
 std::vector<ContainerRow> container_rows(const Snapshot& snapshot, const ListWish& wish);
 /// Why it does not run, in words: "exit 137: out of memory, 3 min ago".
 std::string reason_text(const ContainerPicture& container, std::int64_t now_ns);
+
+/// What its checks say: "unhealthy, 3 failed in a row: connection refused"; empty for one that nobody checks.
+std::string health_text(const ContainerPicture& container);
 
 /// What is mounted in it, in words: "/data = data, /srv = /home/x (read-only), /run in memory"; empty for nothing.
 std::string mounts_text(const Spec& spec);
