@@ -1,15 +1,14 @@
-// One row a key: what it is for, how it is read, how it is shown. The parser is run twice over the text: once for the
-// values, once through a counting iterator for the line that each key stands on, which messages need.
+// One row a key: what it is for, how it is read, how it is shown.
 #include "core/store/config.h"
 
 #include "core/base/error.h"
 #include "core/base/handle.h"
+#include "core/base/json_lines.h"
 #include "core/base/nearest.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
-#include <iterator>
 #include <optional>
 
 #include <fcntl.h>
@@ -196,69 +195,6 @@ std::vector<std::string> keys()
   return names;
 }
 
-// Walks the text once and counts lines, for the SAX pass below.
-class CountingIterator {
-public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  CountingIterator(const char* at, size_t* line) : at_(at), line_(line) {}
-  reference operator*() const { return *at_; }
-  CountingIterator& operator++()
-  {
-    if (*at_ == '\n') ++*line_;
-    ++at_;
-    return *this;
-  }
-  bool operator==(const CountingIterator& other) const { return at_ == other.at_; }
-  bool operator!=(const CountingIterator& other) const { return at_ != other.at_; }
-
-private:
-  const char* at_;
-  size_t* line_;
-};
-
-// The SAX pass: line of each key of the outermost object, and of the first syntax error.
-class LineFinder : public nlohmann::json_sax<json> {
-public:
-  explicit LineFinder(const size_t& line) : line_(line) {}
-  std::vector<std::pair<std::string, size_t>> found;
-  std::optional<size_t> error_line;
-
-  bool start_object(std::size_t /*elements*/) override { return enter(); }
-  bool start_array(std::size_t /*elements*/) override { return enter(); }
-  bool end_object() override { return leave(); }
-  bool end_array() override { return leave(); }
-  bool key(string_t& name) override
-  {
-    if (depth_ == 1) found.emplace_back(name, line_);
-    return true;
-  }
-  bool parse_error(std::size_t /*at*/, const std::string& /*token*/,
-                   const nlohmann::detail::exception& /*error*/) override
-  {
-    error_line = line_;
-    return false;
-  }
-  bool null() override { return true; }
-  bool boolean(bool /*value*/) override { return true; }
-  bool number_integer(number_integer_t /*value*/) override { return true; }
-  bool number_unsigned(number_unsigned_t /*value*/) override { return true; }
-  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return true; }
-  bool string(string_t& /*value*/) override { return true; }
-  bool binary(binary_t& /*value*/) override { return true; }
-
-private:
-  // The parser recurses for nothing, but the values are destroyed recursively.
-  bool enter() { return ++depth_ <= 16; }
-  bool leave() { return --depth_ >= 0; }
-  const size_t& line_;
-  int depth_ = 0;
-};
-
 std::optional<std::string> read_config_file(const std::string& path)
 {
   // Not O_NOFOLLOW: administrators keep their files where they like and link them.
@@ -283,19 +219,17 @@ std::optional<std::string> read_config_file(const std::string& path)
 Config parse_config(std::string_view text, const std::string& file)
 {
   const auto at = [&](size_t line) { return file + ":" + std::to_string(line); };
-  size_t line = 1;
-  LineFinder finder{line};
-  const bool good =
-      json::sax_parse(CountingIterator{text.data(), &line}, CountingIterator{text.data() + text.size(), &line}, &finder,
-                      json::input_format_t::json, true, true);
-  if (!good)
-    throw Error{at(finder.error_line.value_or(line)) + ": this is no JSON", 0,
+  const JsonLines lines = json_lines(text);
+  if (!lines.good)
+    throw Error{at(lines.error_line) + ": this is no JSON", 0,
                 "comments are allowed, a comma after the last entry is not"};
 
   const json document = json::parse(text.begin(), text.end(), nullptr, true, true);
   if (!document.is_object()) throw Error{at(1) + ": the configuration is one object: { ... }"};
   Config config;
-  for (const auto& [key, key_line] : finder.found) {
+  for (const auto& [path, key_line] : lines.keys) {
+    if (path.size() > 1) continue; // its row reads it
+    const std::string& key = path.front();
     const Row* row = find_row(key);
     if (row == nullptr) {
       std::string hint = nearest_hint(key, keys());

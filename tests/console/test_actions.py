@@ -293,7 +293,7 @@ def test_the_palette_finds_actions_by_name(conductor):
 def test_freeze_and_go_on_and_undo(conductor):
     screen = started(conductor, "web")
     select(screen, "web")
-    screen.press("f")
+    screen.press("F")
     screen.wait_for_text("ok  freeze web")
     assert conductor.state("web") == "paused"
     screen.wait_for(lambda: "=" in row_of(screen, "web").split())

@@ -150,14 +150,14 @@ def test_themes_change_at_a_key(conductor):
     screen.wait_for_text("no containers yet")
     assert screen.find("┌")
     seen = set()
-    for _ in range(4):
+    for _ in range(6):
         screen.press("T")
         name = screen.wait_for(lambda: next((line.split()[1] for line in screen.lines if line.startswith(" theme ")
                                              and line.split()[1] not in seen), None))
         seen.add(name)
         if name == "projector":
             screen.wait_for(lambda: screen.lines[1].startswith("+"), what="ASCII borders")
-    assert {"light", "projector", "mono", "default"} <= seen
+    assert seen == {"colorblind", "contrast", "default", "light", "mono", "projector"}
 
 
 def test_without_colour_there_is_none(conductor):

@@ -2,6 +2,7 @@
 #include "core/base/error.h"
 #include "tui/command/actions.h"
 #include "tui/command/help.h"
+#include "tui/command/settings.h"
 #include "tui/command/verbs.h"
 
 #include <set>
@@ -91,22 +92,8 @@ TEST(Completion, EveryShellsScriptNamesEveryVerb)
   EXPECT_THROW(completion_script("tcsh"), Error);
 }
 
-TEST(Actions, NoKeyMeansTwoThingsForTheSameSelection)
-{
-  std::set<std::string> seen;
-  for (const Action& action : actions()) {
-    // A container and an image are never selected at once, so that D may delete either.
-    const std::string what = action.needs == Needs::image ? "image" : "";
-    std::string_view keys = action.key;
-    while (!keys.empty()) {
-      const size_t space = keys.find(' ');
-      const std::string mode{mode_name(action.mode)};
-      EXPECT_TRUE(seen.insert(mode + what + std::string{keys.substr(0, space)}).second)
-          << mode << ": " << keys.substr(0, space) << " for " << action.name;
-      keys.remove_prefix(space == std::string_view::npos ? keys.size() : space + 1);
-    }
-  }
-}
+// Binding nothing leaves the table as it is, and says what clashes in it.
+TEST(Actions, NoKeyMeansTwoThingsForTheSameSelection) { EXPECT_EQ(bind_keys({}), std::vector<std::string>{}); }
 
 TEST(Actions, EveryRowHasNameLabelAndHelp)
 {
@@ -131,6 +118,125 @@ TEST(Actions, CtrlNeverChangesAContainer)
     if (action.key.find("Ctrl") != std::string_view::npos) {
       EXPECT_EQ(action.verb, nullptr) << action.name;
     }
+}
+
+class Bindings : public ::testing::Test {
+protected:
+  void TearDown() override { bind_keys({}); }
+  static std::string key_of(Mode mode, std::string_view name)
+  {
+    for (const Action& action : actions())
+      if (action.mode == mode && action.name == name) return std::string{action.key};
+    return "no such action";
+  }
+};
+
+TEST_F(Bindings, GiveAnActionOtherKeys)
+{
+  EXPECT_EQ(bind_keys({{Mode::list, "stop", "X F9", "c:1"}, {Mode::prefix, "zoom", "Z", "c:2"}}),
+            std::vector<std::string>{});
+  EXPECT_EQ(find_action(Mode::list, "X")->name, "stop");
+  EXPECT_EQ(find_action(Mode::list, "F9")->name, "stop");
+  EXPECT_EQ(find_action(Mode::list, "S"), nullptr);
+  EXPECT_EQ(find_action(Mode::prefix, "Z")->name, "zoom");
+  bind_keys({});
+  EXPECT_EQ(find_action(Mode::list, "S")->name, "stop");
+}
+
+TEST_F(Bindings, MayChangePlaces)
+{
+  EXPECT_EQ(bind_keys({{Mode::list, "stop", "s", "c:1"}, {Mode::list, "start", "S", "c:2"}}),
+            std::vector<std::string>{});
+  EXPECT_EQ(find_action(Mode::list, "s")->name, "stop");
+}
+
+TEST_F(Bindings, ThatClashAreToldAndOnlyTheyAreLeftOut)
+{
+  const auto problems = bind_keys({{Mode::list, "stop", "j", "c:3"}, {Mode::list, "sort", "B", "c:4"}});
+  ASSERT_EQ(problems.size(), 1U);
+  EXPECT_EQ(problems[0], "c:3: 'j' for 'stop' is 'down' already; it keeps 'S'");
+  EXPECT_EQ(key_of(Mode::list, "stop"), "S");
+  EXPECT_EQ(key_of(Mode::list, "sort"), "B");
+}
+
+TEST_F(Bindings, OfTwoThatClashTheFirstStays)
+{
+  const auto problems = bind_keys({{Mode::list, "stop", "X", "c:3"}, {Mode::list, "restart", "X", "c:4"}});
+  ASSERT_EQ(problems.size(), 1U);
+  EXPECT_EQ(problems[0], "c:4: 'X' for 'restart' is 'stop' already; it keeps 'R'");
+}
+
+TEST_F(Bindings, NothingThatChangesContainersIsOnCtrl)
+{
+  const auto problems = bind_keys({{Mode::list, "stop", "Ctrl-S", "c:1"}});
+  ASSERT_EQ(problems.size(), 1U);
+  EXPECT_EQ(key_of(Mode::list, "stop"), "S");
+}
+
+TEST_F(Bindings, AnUnknownActionGetsTheNearestOne)
+{
+  const auto problems = bind_keys({{Mode::list, "stpo", "X", "c:1"}});
+  ASSERT_EQ(problems.size(), 1U);
+  EXPECT_NE(problems[0].find("'stop'"), std::string::npos) << problems[0];
+}
+
+TEST(Settings, EachMistakeIsToldWithItsLineAndTheRestCounts)
+{
+  std::vector<std::string> problems;
+  const auto settings = parse_settings(R"({
+  // mine
+  "theme": "light",
+  "confirm": "never",
+  "them": 1,
+  "keys": {
+    "list": {"stop": "X", "start": "Ctrl", "sort": 3},
+    "window": {"zoom": "Z"},
+  },
+})",
+                                       "c", [](std::string_view key) { return key.size() == 1; }, problems);
+  EXPECT_EQ(settings.theme, "light");
+  EXPECT_EQ(settings.confirm, Confirm::irreversible);
+  ASSERT_EQ(settings.keys.size(), 1U);
+  EXPECT_EQ(settings.keys[0].action, "stop");
+  EXPECT_EQ(settings.keys[0].where, "c:7");
+  ASSERT_EQ(problems.size(), 5U);
+  EXPECT_EQ(problems[0], "c:4: confirm is all, irreversible or off: before what the console asks");
+  EXPECT_TRUE(problems[1].starts_with("c:5: there is no setting 'them'; did you mean 'theme'")) << problems[1];
+  EXPECT_TRUE(problems[2].starts_with("c:7: 'Ctrl' is no key")) << problems[2];
+  EXPECT_TRUE(problems[3].starts_with("c:7: the key of 'sort'")) << problems[3];
+  EXPECT_TRUE(problems[4].starts_with("c:8: keys are for list, panes, copy or everywhere")) << problems[4];
+}
+
+TEST(Settings, ABrokenFileIsOneSentence)
+{
+  for (const char* text : {"", "{", "[1]", "{\"theme\": }", "null", "{\"keys\": []}", "{\"keys\": {\"list\": 7}}"}) {
+    std::vector<std::string> problems;
+    parse_settings(
+        text, "c", [](std::string_view) { return true; }, problems);
+    EXPECT_EQ(problems.size(), 1U) << text;
+  }
+}
+
+// As a user takes away all the slashes.
+TEST(Settings, TheTemplateIsWhatIsInForce)
+{
+  std::string text = settings_template();
+  std::vector<std::string> problems;
+  const auto any = [](std::string_view) { return true; };
+  EXPECT_TRUE(parse_settings(text, "c", any, problems).keys.empty());
+  std::string all;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = text.find('\n', at);
+    std::string line = text.substr(at, end - at);
+    if (const size_t slashes = line.find("// \""); slashes != std::string::npos) line.erase(slashes, 3);
+    all += line + "\n";
+    at = end + 1;
+  }
+  const auto settings = parse_settings(all, "c", any, problems);
+  EXPECT_EQ(problems, std::vector<std::string>{});
+  EXPECT_GT(settings.keys.size(), 90U);
+  EXPECT_EQ(bind_keys(settings.keys), std::vector<std::string>{});
+  bind_keys({});
 }
 
 TEST(Actions, KeysOfVerbsAreFound)

@@ -1,5 +1,10 @@
-// The rows of keys that change only the screen, and the composition with the verbs' keys.
+// The rows of keys that change only the screen, the composition with the verbs' keys, and the user's own keys.
 #include "tui/command/actions.h"
+
+#include "core/base/nearest.h"
+
+#include <algorithm>
+#include <deque>
 
 namespace conductor::command {
 namespace {
@@ -50,6 +55,8 @@ constexpr Action screen_actions[] = {
     {Mode::prefix, "[", "copy_mode", "copy", "scrolls back in what the pane has shown, looks for words, marks, copies"},
     {Mode::prefix, "x", "close", "close", "ends the shell and closes the pane", Danger::asks},
     {Mode::prefix, "d", "leave", "leave", "closes the pane and leaves the shell running"},
+    {Mode::prefix, "m", "mouse", "mouse",
+     "gives the mouse to your terminal, for marking as it does, and takes it back"},
     {Mode::prefix, "?", "pane_help", "keys", "the keys of panes"},
 
     {Mode::copy, "j Down", "down", "down", "a line down"},
@@ -90,6 +97,18 @@ constexpr Action screen_actions[] = {
     {Mode::dialog, "Shift-Tab Up", "previous_field", "field before", "the field before"},
 };
 
+// "j Down" as "j" and "Down".
+std::vector<std::string_view> words(std::string_view keys)
+{
+  std::vector<std::string_view> all;
+  while (!keys.empty()) {
+    const size_t space = std::min(keys.find(' '), keys.size());
+    if (space > 0) all.push_back(keys.substr(0, space));
+    keys.remove_prefix(std::min(space + 1, keys.size()));
+  }
+  return all;
+}
+
 std::vector<Action> compose()
 {
   std::vector<Action> all;
@@ -104,21 +123,132 @@ std::vector<Action> compose()
 
 bool has_key(std::string_view keys, std::string_view wanted)
 {
-  while (!keys.empty()) {
-    const size_t space = keys.find(' ');
-    if (keys.substr(0, space) == wanted) return true;
-    if (space == std::string_view::npos) return false;
-    keys.remove_prefix(space + 1);
-  }
+  for (const std::string_view key : words(keys))
+    if (key == wanted) return true;
   return false;
 }
 
+std::vector<Action>& table()
+{
+  static std::vector<Action> all = compose();
+  return all;
+}
+
+// Can both be meant by one key press? Lists: what `always` has counts there and in dialogs; an image and a container
+// are never selected at once, and a container is in one state.
+bool meet(const Action& a, const Action& b)
+{
+  const auto both = [&](Mode first, Mode second) {
+    return (a.mode == first && b.mode == second) || (a.mode == second && b.mode == first);
+  };
+  if (a.mode != b.mode && !both(Mode::always, Mode::list) && !both(Mode::always, Mode::dialog)) return false;
+  enum : unsigned { runs = 1, paused = 2, stopped = 4, image = 8 };
+  const auto selections = [](Needs needs) -> unsigned {
+    switch (needs) {
+    case Needs::running: return runs;
+    case Needs::paused: return paused;
+    case Needs::active: return runs | paused;
+    case Needs::stopped: return stopped;
+    case Needs::container: return runs | paused | stopped;
+    case Needs::image: return image;
+    default: return runs | paused | stopped | image;
+    }
+  };
+  return (selections(a.needs) & selections(b.needs)) != 0;
+}
+
+// The first key that two of the actions share.
+struct Clash {
+  const Action* first;
+  const Action* second;
+  std::string key;
+};
+std::optional<Clash> find_clash(const std::vector<Action>& all)
+{
+  for (auto second = all.begin(); second != all.end(); ++second)
+    for (auto first = all.begin(); first != second; ++first) {
+      if (!meet(*first, *second)) continue;
+      for (const std::string_view key : words(first->key))
+        if (has_key(second->key, key)) return Clash{&*first, &*second, std::string{key}};
+    }
+  return std::nullopt;
+}
+
+struct ModeWord {
+  Mode mode;
+  std::string_view word;
+};
+constexpr ModeWord mode_words[] = {
+    {Mode::list, "list"}, {Mode::prefix, "panes"}, {Mode::copy, "copy"}, {Mode::always, "everywhere"}};
+
 } // namespace
 
-const std::vector<Action>& actions()
+const std::vector<Action>& actions() { return table(); }
+
+std::vector<std::string> bind_keys(const std::vector<Binding>& bindings)
 {
-  static const std::vector<Action> all = compose();
-  return all;
+  static std::deque<std::string> kept; // the table looks into these
+  std::vector<Action>& all = table();
+  const std::vector<Action> own = compose();
+  std::vector<std::string> problems;
+  std::vector<const Binding*> bound(all.size(), nullptr);
+  for (size_t i = 0; i < all.size(); ++i) all[i].key = own[i].key;
+  kept.clear();
+  const auto give_up = [&](size_t at, const std::string& why) {
+    problems.push_back(bound[at]->where + ": " + why + "; it keeps " +
+                       (own[at].key.empty() ? "its place in the menu" : "'" + std::string{own[at].key} + "'"));
+    all[at].key = own[at].key;
+    bound[at] = nullptr;
+  };
+  for (const Binding& binding : bindings) {
+    const auto found = std::find_if(all.begin(), all.end(), [&](const Action& action) {
+      return action.mode == binding.mode && action.name == binding.action;
+    });
+    if (found == all.end()) {
+      std::vector<std::string> names;
+      for (const Action& action : all)
+        if (action.mode == binding.mode) names.emplace_back(action.name);
+      const std::string hint = nearest_hint(binding.action, names);
+      problems.push_back(binding.where + ": no action is called '" + binding.action + "'" +
+                         (hint.empty() ? "" : "; " + hint));
+      continue;
+    }
+    const auto at = static_cast<size_t>(found - all.begin());
+    found->key = kept.emplace_back(binding.keys);
+    bound[at] = &binding;
+    const bool control = binding.keys.find("Ctrl-") != std::string::npos;
+    if (control && found->danger != Danger::looks)
+      give_up(at, "'" + binding.action + "' changes containers, and nothing that does is on Ctrl");
+  }
+  // The later of two that the user bound gives way, else the one that he bound; each round takes one back.
+  while (const auto clash = find_clash(all)) {
+    const auto first = static_cast<size_t>(clash->first - all.data());
+    const auto second = static_cast<size_t>(clash->second - all.data());
+    const bool second_gives_way = bound[second] != nullptr && (bound[first] == nullptr || bound[first] < bound[second]);
+    const size_t loser = second_gives_way ? second : first, winner = second_gives_way ? first : second;
+    if (bound[loser] == nullptr) { // which a test finds
+      problems.push_back("the table itself: '" + clash->key + "' is '" + std::string{all[first].name} + "' and '" +
+                         std::string{all[second].name} + "'");
+      break;
+    }
+    give_up(loser, "'" + clash->key + "' for '" + bound[loser]->action + "' is '" + std::string{all[winner].name} +
+                       "' already");
+  }
+  return problems;
+}
+
+std::optional<Mode> mode_of(std::string_view word)
+{
+  for (const ModeWord& each : mode_words)
+    if (each.word == word) return each.mode;
+  return std::nullopt;
+}
+
+std::string_view word_of(Mode mode)
+{
+  for (const ModeWord& each : mode_words)
+    if (each.mode == mode) return each.word;
+  return {};
 }
 
 const Action* find_action(Mode mode, std::string_view key)
@@ -129,6 +259,16 @@ const Action* find_action(Mode mode, std::string_view key)
     if (counts && has_key(action.key, key)) return &action;
   }
   return nullptr;
+}
+
+std::string prefix_text()
+{
+  for (const Action& action : actions()) {
+    if (action.mode != Mode::always || action.name != "prefix" || action.key.empty()) continue;
+    const std::string key{words(action.key).front()};
+    return key.starts_with("Ctrl-") ? "^" + key.substr(5) : key;
+  }
+  return {};
 }
 
 std::string_view mode_name(Mode mode)

@@ -5,6 +5,7 @@
 #include "tui/command/invocation.h"
 #include "tui/command/obtain.h"
 #include "tui/command/runs.h"
+#include "tui/command/settings.h"
 #include "tui/command/text.h"
 
 #include <unistd.h>
@@ -33,6 +34,10 @@ constexpr DemoContainer demo_containers[] = {
 
 int run_config(Invocation& invocation)
 {
+  if (invocation.has("console")) {
+    invocation.write(settings_template());
+    return 0;
+  }
   Table table{{"KEY", "VALUE", "FROM", "MEANING"}};
   Json document = Json::object();
   for (const ConfigRow& row : config_rows(invocation.config())) {

@@ -169,8 +169,10 @@ constexpr Option events_options[] = {
 
 constexpr Option console_options[] = {
     {"read-only", 0, {}, "only look: what changes things is hidden, and the rights to do so are given up"},
-    {"theme", 0, "NAME", "colours: default, light, projector, mono, or a file in ~/.config/conductor/themes"},
+    {"theme", 0, "NAME",
+     "colours: default, light, contrast, colorblind, projector, mono, or a file in ~/.config/conductor/themes"},
 };
+constexpr Option config_options[] = {{"console", 0, {}, "a file for the console's settings and keys, as they are now"}};
 constexpr Option doctor_options[] = {{"fix", 0, {}, "settle what crashed operations left behind"}};
 constexpr Option help_options[] = {{"man", 0, {}, "the manual page as roff: conductor help --man | man -l -"}};
 
@@ -289,7 +291,7 @@ constexpr Verb container_rows[] = {
      .most = any_number,
      .completes = "running",
      .run = run_pause,
-     .keys = {{"f", "pause", "freeze", {}, Danger::changes, Needs::running}}},
+     .keys = {{"F", "pause", "freeze", {}, Danger::changes, Needs::running}}},
     {.name = "unpause",
      .group = Group::running,
      .names = "NAME...",
@@ -537,7 +539,10 @@ constexpr Verb container_rows[] = {
      .group = Group::host,
      .names = "",
      .help = "each value of the configuration, and where it came from",
+     .more = "The console's own settings and keys: conductor config --console > ~/.config/conductor/config.json, then "
+             "take away the slashes before what shall change.",
      .example = "config",
+     .options = config_options,
      .needs_root = false,
      .run = run_config},
     {.name = "completion",

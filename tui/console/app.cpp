@@ -6,10 +6,13 @@
 #include "tui/console/pane_terminal.h"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 
+#include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -31,10 +34,33 @@ Fd take_signals()
   return Fd{signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
 }
 
-Theme first_theme(const Themes& themes, const Options& options, Depth depth)
+// Where there are no colours, the settings cannot ask for any; who types --theme shall have it.
+Theme wanted_theme(const Themes& themes, const Options& options, const std::string& set, Depth depth)
 {
   if (!options.theme.empty()) return themes.load(options.theme);
-  return themes.load(depth == Depth::mono ? "mono" : "default");
+  return themes.load(depth == Depth::mono ? "mono" : set.empty() ? "default" : set);
+}
+
+// The directory of the settings: editors write a new file and rename it, so the file itself is not watched.
+Fd watch_directory_of(const std::string& path)
+{
+  Fd watch{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
+  const std::string directory = path.substr(0, path.rfind('/'));
+  if (!watch || ::inotify_add_watch(watch.get(), directory.c_str(), IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE) < 0)
+    return {};
+  return watch;
+}
+
+std::optional<std::string> content_of(const std::string& path)
+{
+  constexpr std::size_t most = 1U << 20;
+  const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (!file) return std::nullopt;
+  std::string text(most, '\0');
+  const ssize_t got = ::read(file.get(), text.data(), text.size());
+  if (got < 0) return std::nullopt;
+  text.resize(static_cast<std::size_t>(got));
+  return text;
 }
 
 } // namespace
@@ -42,14 +68,18 @@ Theme first_theme(const Themes& themes, const Options& options, Depth depth)
 App::App(Options options)
     : options_(std::move(options)), signals_(take_signals()),
       root_(trace_, options_.place.root_path, options_.place.run_path),
-      theme_(first_theme(themes_, options_, screen_.depth())), watch_(options_.place)
+      theme_(wanted_theme(themes_, options_, {}, screen_.depth())), watch_(options_.place)
 {
   grid_.resize(screen_.rows(), screen_.columns());
   loop_.watch(screen_.fd(), EPOLLIN, *this);
   loop_.watch(signals_.get(), EPOLLIN, *this);
   loop_.watch(watch_.fd(), EPOLLIN, *this);
-  look_ = {&theme_, theme_.ascii_borders() || !screen_.can().unicode_borders,
-           theme_.ascii_graphs() || !screen_.can().unicode_graphs};
+  use_theme(std::move(theme_));
+  if (const auto path = command::settings_path(); !path.empty()) {
+    read_settings();
+    settings_watch_ = watch_directory_of(path);
+    if (settings_watch_) loop_.watch(settings_watch_.get(), EPOLLIN, *this);
+  }
   // All that needs more is open by now: the terminal, the store.
   if (options_.read_only) kernel::only_look(trace_);
   watch_.begin();
@@ -168,6 +198,12 @@ void App::ready(int fd, std::uint32_t)
     read_signals();
   else if (fd == watch_.fd())
     take_world();
+  else if (fd == settings_watch_.get()) {
+    std::array<char, 4096> events; // NOLINT: filled by read(2)
+    while (::read(fd, events.data(), events.size()) > 0) {
+    }
+    read_settings();
+  }
 }
 
 void App::read_terminal()
@@ -238,6 +274,40 @@ void App::take_world()
   if (first && left > 0 && !options_.read_only)
     say(Role::message_info, (left == 1 ? std::string{"a shell was"} : std::to_string(left) + " shells were") +
                                 " left running: 4 goes to PANES, Enter takes up");
+  redraw();
+}
+
+// What is wrong in the file is said; the rest counts. A file that is gone means what there is without one.
+void App::read_settings()
+{
+  const std::string path = command::settings_path();
+  const auto text = content_of(path);
+  if (!text && settings_.theme.empty() && settings_.keys.empty()) return;
+  std::vector<std::string> problems;
+  const auto is_key = [](std::string_view word) { return key_from_name(word).has_value(); };
+  command::Settings read;
+  if (text) read = command::parse_settings(*text, path, is_key, problems);
+  for (auto& problem : command::bind_keys(read.keys)) problems.push_back(std::move(problem));
+  if (read.theme != settings_.theme && options_.theme.empty()) {
+    try {
+      use_theme(wanted_theme(themes_, options_, read.theme, screen_.depth()));
+    } catch (const Error& error) {
+      problems.push_back(path + ": " + std::string{error.sentence()});
+    }
+  }
+  if (read.mouse != screen_.has_mouse()) screen_.use_mouse(read.mouse);
+  settings_ = std::move(read);
+  for (const auto& problem : problems) say(Role::message_bad, problem);
+  redraw();
+}
+
+void App::use_theme(Theme theme)
+{
+  theme_ = std::move(theme);
+  look_ = {&theme_, theme_.ascii_borders() || !screen_.can().unicode_borders,
+           theme_.ascii_graphs() || !screen_.can().unicode_graphs};
+  for (auto& [number, each] : panes_)
+    if (auto* shell = dynamic_cast<TerminalPane*>(each.get())) shell->use(theme_);
   redraw();
 }
 

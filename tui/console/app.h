@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/store/root.h"
-#include "tui/command/actions.h"
+#include "tui/command/settings.h"
 #include "tui/console/form.h"
 #include "tui/console/job.h"
 #include "tui/console/keys.h"
@@ -76,6 +76,8 @@ private:
   void job_ended(Job& job) override;
   void say(Role role, std::string text);
   void redraw() { everything_dirty_ = true; }
+  void read_settings();
+  void use_theme(Theme theme);
 
   // ---- drawing (app_draw.cpp)
   void compose();
@@ -101,6 +103,7 @@ private:
   void list_key(const Key& key);
   void pane_key(const Key& key);
   const command::Action* action_for(const Key& key) const;
+  static bool is_prefix(const Key& key);
   bool allowed(const command::Action& action) const;
   void perform(const command::Action& action, const Key& key);
   static const Handler* handler(std::string_view name, bool prefix);
@@ -118,6 +121,8 @@ private:
   Job& start_job(std::string title, std::vector<std::string> arguments, Finish finish = {});
   void run_on_targets(const command::Action& action, const std::vector<std::string>& ids);
   void confirm_delete(const command::Action& action);
+  void ask(std::string title, std::vector<std::string> lines, std::string_view label, std::function<void()> act,
+           std::string word = {});
   void confirm_image_delete(const command::Action& action);
   FormWorld form_world();
   void copy_out(const std::string& text, const std::string& what);
@@ -205,6 +210,7 @@ private:
   void do_copy_mode(const command::Action&, const Key&);
   void do_close(const command::Action&, const Key&);
   void do_leave(const command::Action&, const Key&);
+  void do_mouse(const command::Action&, const Key&);
   void go(PaneTree::Direction direction);
   void step_panel(int by);
   void split(bool beside);
@@ -213,6 +219,8 @@ private:
   Loop loop_;
   Screen screen_;
   Fd signals_;
+  Fd settings_watch_; ///< inotify(7) on the directory of the settings
+  command::Settings settings_;
   Trace trace_; ///< for reading only: nothing listens
   Root root_;
   Themes themes_;

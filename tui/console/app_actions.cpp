@@ -254,16 +254,12 @@ void App::do_theme(const Action&, const Key&)
   for (std::size_t tries = 0; tries < names.size(); ++tries) {
     next = next == names.end() || std::next(next) == names.end() ? names.begin() : std::next(next);
     try {
-      theme_ = themes_.load(*next);
+      use_theme(themes_.load(*next));
       break;
     } catch (const Error& error) {
       say(Role::bad, std::string{error.sentence()});
     }
   }
-  look_ = {&theme_, theme_.ascii_borders() || !screen_.can().unicode_borders,
-           theme_.ascii_graphs() || !screen_.can().unicode_graphs};
-  for (auto& [number, each] : panes_)
-    if (auto* shell = dynamic_cast<TerminalPane*>(each.get())) shell->use(theme_);
   say(Role::message_info, "theme " + theme_.name());
 }
 
@@ -372,8 +368,16 @@ void App::do_verb(const Action& action, const Key&)
     say(Role::warning, "none of the marked containers can be asked that now");
     return;
   }
-  if (!back.empty()) undo_ = Undo{std::string{opposite->verb} + " " + names, std::move(back)};
-  run_on_targets(action, ids);
+  std::optional<Undo> undo;
+  if (!back.empty()) undo = Undo{std::string{opposite->verb} + " " + names, std::move(back)};
+  const auto act = [this, &action, ids, undo] {
+    if (undo) undo_ = undo;
+    run_on_targets(action, ids);
+  };
+  const bool many = ids.size() > bulk_asks_above;
+  if (!many && settings_.confirm != command::Confirm::all) return act();
+  ask(many ? fmt::format("{} {} containers?", action.label, ids.size()) : fmt::format("{} {}?", action.label, names),
+      wrap_text(names, 60), action.label, act, many ? std::to_string(ids.size()) : "");
 }
 
 void App::run_on_targets(const Action& action, const std::vector<std::string>& ids)
@@ -430,8 +434,17 @@ void App::confirm_delete(const Action& action)
                                              : fmt::format("{} {} containers?", action.label, rows.size());
   std::string word = rows.size() > bulk_asks_above ? std::to_string(rows.size()) : "";
   // The objects are fixed now, by id: whatever moves in the list meanwhile, the answer is about these.
-  overlays_.push_back(std::make_unique<ConfirmOverlay>(
-      title, lines, std::string{action.label}, [this, &action, ids] { run_on_targets(action, ids); }, std::move(word)));
+  ask(
+      title, std::move(lines), action.label, [this, &action, ids] { run_on_targets(action, ids); }, std::move(word));
+}
+
+// `word` must be typed for a yes; empty: choosing it is enough.
+void App::ask(std::string title, std::vector<std::string> lines, std::string_view label, std::function<void()> act,
+              std::string word)
+{
+  if (settings_.confirm == command::Confirm::off) return act();
+  overlays_.push_back(std::make_unique<ConfirmOverlay>(std::move(title), std::move(lines), std::string{label},
+                                                       std::move(act), std::move(word)));
 }
 
 void App::confirm_image_delete(const Action& action)
@@ -445,10 +458,9 @@ void App::confirm_image_delete(const Action& action)
   else
     lines.emplace_back("The name goes, and with its last name the image. What a build made stays in the cache.");
   const std::string tag = row->tag;
-  overlays_.push_back(std::make_unique<ConfirmOverlay>(
-      "delete image " + tag + "?", lines, std::string{action.label}, [this, &action, tag] {
-        start_job(std::string{action.label} + " image " + tag, {std::string{action.verb->name}, tag});
-      }));
+  ask("delete image " + tag + "?", lines, action.label, [this, &action, tag] {
+    start_job(std::string{action.label} + " image " + tag, {std::string{action.verb->name}, tag});
+  });
 }
 
 void App::do_undo(const Action&, const Key&)

@@ -248,18 +248,20 @@ void App::draw_hint(Canvas canvas)
   if (here != nullptr && here->takes_all_keys() && !prefix_) {
     int x = canvas.print(0, 1, fmt::format(" TYPING IN [{}] {} ", here->number(), cut_text(here->title(), 30)),
                          theme_.style(Role::typing));
-    canvas.print(0, x + 2, "every key goes to the shell except ^G", theme_.style(Role::hint_label));
+    canvas.print(0, x + 2, "every key goes to the shell except " + command::prefix_text(),
+                 theme_.style(Role::hint_label));
     if (canvas.columns() >= 100)
-      canvas.print_right(0, canvas.columns() - 1, "^G ? all pane keys", theme_.style(Role::muted));
+      canvas.print_right(0, canvas.columns() - 1, command::prefix_text() + " ? all pane keys",
+                         theme_.style(Role::muted));
     return;
   }
   if (here != nullptr && !prefix_ && !here->copying()) {
     const int x = canvas.print(0, 1, here->hints(), theme_.style(Role::hint_label));
-    canvas.print(0, x + 2, "1 list  ^G panes  ? keys", theme_.style(Role::muted));
+    canvas.print(0, x + 2, "1 list  " + command::prefix_text() + " panes  ? keys", theme_.style(Role::muted));
     return;
   }
   int x = 1;
-  if (prefix_) x = canvas.print(0, x, "^G then: ", theme_.style(Role::hint_label));
+  if (prefix_) x = canvas.print(0, x, command::prefix_text() + " then: ", theme_.style(Role::hint_label));
   // The way to all keys is the last one, and always has room.
   const auto hints = hint_keys();
   for (const auto& [key, label] : hints) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 namespace conductor::console {
 
 using command::Action;
@@ -74,6 +76,7 @@ const App::Handler* App::handler(std::string_view name, bool prefix)
       Handler{"copy_mode", &App::do_copy_mode},
       Handler{"close", &App::do_close},
       Handler{"leave", &App::do_leave},
+      Handler{"mouse", &App::do_mouse},
       Handler{"pane_help", &App::do_help},
   };
   const std::span<const Handler> rows = prefix ? std::span<const Handler>{panes} : std::span<const Handler>{list};
@@ -121,12 +124,16 @@ bool App::prefix_key(const Key& key)
   prefix_ = strip_ = false;
   redraw();
   if (key.kind == Key::Kind::paste) return false;
+  if (is_prefix(key)) {
+    do_send_prefix({}, key);
+    return true;
+  }
   const Action* action = command::find_action(Mode::prefix, key_name(key));
   const Handler* row = action != nullptr ? handler(action->name, true) : nullptr;
   if (row != nullptr)
     (this->*row->run)(*action, key);
   else if (!key.is(Named::escape))
-    say(Role::muted, "^G " + key_name(key) + " means nothing; ^G ? shows the keys");
+    say(Role::muted, fmt::format("{0} {1} means nothing; {0} ? shows the keys", command::prefix_text(), key_name(key)));
   return true;
 }
 
@@ -152,8 +159,7 @@ bool App::filter_key(const Key& key)
 void App::pane_key(const Key& key)
 {
   Pane* here = focused_pane();
-  const bool prefix = key.is_control(U'g');
-  if (prefix) {
+  if (is_prefix(key)) {
     do_prefix({}, key);
     return;
   }
@@ -180,23 +186,34 @@ void App::pane_key(const Key& key)
   perform(*action, key);
 }
 
+bool App::is_prefix(const Key& key)
+{
+  const Action* action = command::find_action(Mode::always, key_name(key));
+  return action != nullptr && action->name == "prefix";
+}
+
+// One key may mean the image or the container, whichever list has the focus; and one thing for a container that runs,
+// another for one that does not.
 const Action* App::action_for(const Key& key) const
 {
   const std::string name = key_name(key);
   if (name.empty()) return nullptr;
   const bool images = focus_ == Area::images;
+  const ContainerRow* row = selected_row();
+  const Action* other = nullptr;
   for (const Action& action : command::actions()) {
     if (action.mode != Mode::list && action.mode != Mode::always) continue;
-    // One key may mean the image or the container, whichever list has the focus.
     const bool about_image = action.needs == Needs::image;
     if (about_image != images && (about_image || about_container(action.needs))) continue;
     for (std::string_view keys = action.key; !keys.empty();) {
       const std::string_view each = keys.substr(0, keys.find(' '));
-      if (each == name) return &action;
+      if (each == name && (!about_container(action.needs) || row == nullptr || suits(action.needs, *row)))
+        return &action;
+      if (each == name && other == nullptr) other = &action;
       keys.remove_prefix(std::min(each.size() + 1, keys.size()));
     }
   }
-  return nullptr;
+  return other;
 }
 
 bool App::allowed(const Action& action) const
@@ -324,24 +341,20 @@ std::vector<ReadOverlay::Line> App::help_lines(Mode first) const
     if (!lines.empty()) lines.push_back({});
     lines.push_back({std::string{command::mode_name(mode)}, "", Role::accent});
     const std::size_t begin = lines.size();
-    std::vector<const Action*> about_images;
-    for (const Action& action : command::actions()) {
-      if (action.mode != mode || action.key.empty() || !allowed(action)) continue;
-      if (action.needs == Needs::image)
-        about_images.push_back(&action);
-      else
-        lines.push_back({std::string{action.key}, std::string{action.help}});
-    }
-    // A key that means something else in the list of images stands once, with both.
-    for (const Action* action : about_images) {
-      const std::string help = "in IMAGES: " + std::string{action->help};
+    const auto add = [&](const Action& action) {
+      const std::string help = (action.needs == Needs::image ? "in IMAGES: " : "") + std::string{action.help};
+      // A key that means something else elsewhere stands once, with both.
       const auto other = std::find_if(lines.begin() + static_cast<std::ptrdiff_t>(begin), lines.end(),
-                                      [&](const auto& line) { return line.left == action->key; });
+                                      [&](const auto& line) { return line.left == action.key; });
       if (other == lines.end())
-        lines.push_back({std::string{action->key}, help});
+        lines.push_back({std::string{action.key}, help});
       else
         other->right += "; " + help;
-    }
+    };
+    for (const bool images : {false, true})
+      for (const Action& action : command::actions())
+        if (action.mode == mode && !action.key.empty() && allowed(action) && (action.needs == Needs::image) == images)
+          add(action);
   }
   lines.push_back({});
   std::string menu;

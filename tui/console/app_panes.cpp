@@ -274,6 +274,14 @@ void App::do_prefix(const Action&, const Key&)
   redraw();
 }
 
+void App::do_mouse(const Action&, const Key&)
+{
+  screen_.use_mouse(!screen_.has_mouse());
+  say(Role::message_info, screen_.has_mouse()
+                              ? "the console takes the mouse"
+                              : "the mouse is your terminal's; " + command::prefix_text() + " m takes it back");
+}
+
 void App::do_send_prefix(const Action&, const Key& key)
 {
   if (Pane* here = focus_ == Area::pane ? focused_pane() : nullptr) here->key(key);
@@ -349,7 +357,8 @@ void App::do_close(const Action&, const Key&)
   }
   overlays_.push_back(std::make_unique<ConfirmOverlay>(
       "end this shell?",
-      std::vector<std::string>{here->title(), "", "What runs in it is hung up. ^G d leaves it running instead."},
+      std::vector<std::string>{
+          here->title(), "", "What runs in it is hung up. " + command::prefix_text() + " d leaves it running instead."},
       "end it", [this, number] {
         if (auto* ending = dynamic_cast<TerminalPane*>(pane(number))) {
           ending->hang_up();

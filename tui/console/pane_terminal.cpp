@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/base/trace.h"
+#include "tui/command/actions.h"
 #include "tui/terminal/encode.h"
 
 #include <algorithm>
@@ -278,7 +279,7 @@ std::string TerminalPane::status() const
 {
   if (copy_) return copy_->mode.status();
   if (state_ == State::over || state_ == State::failed) return "ended";
-  return focused_ ? "^G commands" : std::to_string(columns_) + "x" + std::to_string(rows_);
+  return focused_ ? command::prefix_text() + " commands" : std::to_string(columns_) + "x" + std::to_string(rows_);
 }
 
 std::string TerminalPane::hints() const

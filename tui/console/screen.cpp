@@ -32,7 +32,8 @@
 namespace conductor::console {
 namespace {
 
-constexpr std::string_view modern_on = "\x1b[?2004h\x1b[?1004h\x1b[?1002h\x1b[?1006h\x1b[?2026$p";
+constexpr std::string_view modern_on = "\x1b[?2004h\x1b[?1004h\x1b[?2026$p";
+constexpr std::string_view mouse_on = "\x1b[?1002h\x1b[?1006h", mouse_off = "\x1b[?1006l\x1b[?1002l";
 // Modes that a frame of ours or the lines above may have set; harmless where they are not known. The cursor's shape
 // goes back to what the user configured, an unfinished synchronised update ends.
 constexpr std::string_view modern_off = "\x1b[?2026l\x1b[?1006l\x1b[?1002l\x1b[?1004l\x1b[?2004l\x1b[0 q";
@@ -294,6 +295,7 @@ void Screen::enter()
   cursor_.reset();
   update_size();
   if (abilities_.modern) out_ += modern_on;
+  if (abilities_.modern && mouse_) out_ += mouse_on;
 }
 
 void Screen::leave()
@@ -432,6 +434,12 @@ void Screen::write_all()
     pollfd wait{.fd = tty_.get(), .events = POLLOUT, .revents = 0};
     poll(&wait, 1, 50);
   }
+}
+
+void Screen::use_mouse(bool on)
+{
+  mouse_ = on;
+  if (abilities_.modern && entered_) out_ += on ? mouse_on : mouse_off;
 }
 
 std::string Screen::read(bool& gone)

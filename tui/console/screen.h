@@ -63,6 +63,9 @@ public:
   void forget() { known_ = false; }
   /// Bytes for the terminal outside of a frame (OSC 52, the bell).
   void send(std::string_view bytes) { out_ += bytes; }
+  /// Takes the mouse, or leaves it to the terminal, which then marks and pastes as it does elsewhere.
+  void use_mouse(bool on);
+  bool has_mouse() const { return mouse_; }
   /// What is there to read now; nothing at the end of the terminal (`gone` is set then).
   std::string read(bool& gone);
   /// An answer of the terminal (Key::Kind::reply).
@@ -86,6 +89,7 @@ private:
   Abilities abilities_;
   Depth depth_ = Depth::mono;
   int rows_ = 24, columns_ = 80;
+  bool mouse_ = true;
   bool entered_ = false, known_ = false, synchronised_ = false;
   Grid shown_;
   std::optional<CursorPlace> cursor_;
