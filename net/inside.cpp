@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/base/handle.h"
+#include "core/kernel/files.h"
 #include "core/kernel/process.h"
 
 #include <cerrno>
@@ -55,7 +56,15 @@ private:
 
 } // namespace
 
-void run_inside(Trace& trace, int fd, ino_t identity, const std::string& by_hand, const std::function<void()>& work)
+std::string namespace_path(ino_t identity)
+{
+  for (const std::string& process : kernel::list_directory(AT_FDCWD, "/proc"))
+    if (process.find_first_not_of("0123456789") == std::string::npos && namespace_of(process) == identity)
+      return "/proc/" + process + "/ns/net";
+  return {};
+}
+
+void run_inside(Trace& trace, int fd, ino_t identity, const std::function<void()>& work)
 {
   const ino_t own = namespace_of("thread-self");
   if (identity == own) {
@@ -63,6 +72,7 @@ void run_inside(Trace& trace, int fd, ino_t identity, const std::string& by_hand
     return;
   }
   const WayBack back{trace, own};
+  const std::string by_hand = trace.calls_wanted() ? "nsenter --net=" + namespace_path(identity) : "";
   kernel::enter_namespaces(trace, fd, CLONE_NEWNET, by_hand);
   // A gate may have skipped the call: then the host would be read, or changed, as if it were the container.
   if (namespace_of("thread-self") != identity) throw Error{"the container's network namespace was not entered"};

@@ -19,8 +19,11 @@ namespace conductor::net {
 ino_t namespace_of(const std::string& process); // "4711", "thread-self"
 ino_t namespace_of(int fd);                     // an open /proc/PID/ns/net
 
+// A file that stands for it, for people: "/proc/4711/ns/net" of one of its processes. Looks through all processes.
+std::string namespace_path(ino_t identity);
+
 // Runs `work` in the namespace that `fd` (a pidfd, or an open /proc/PID/ns/net) stands for, whose inode is `identity`;
 // in the caller's own one when that is the same. Throws Error, and whatever `work` throws.
-void run_inside(Trace& trace, int fd, ino_t identity, const std::string& by_hand, const std::function<void()>& work);
+void run_inside(Trace& trace, int fd, ino_t identity, const std::function<void()>& work);
 
 } // namespace conductor::net

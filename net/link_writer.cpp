@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/guard.h"
 #include "core/kernel/files.h"
+#include "net/inside.h"
 #include "net/link_reader.h"
 
 #include <cerrno>
@@ -205,7 +206,7 @@ void make_link(Trace& trace, Netlink& host, const LinkPlan& plan, int namespace_
                 const std::string pair = fmt::format("{} address {} group {} type veth peer name {} address {} netns",
                                                      name, mac_text(outer), link_group, inside_name, mac_text(inner));
                 return Told{"make the link " + name, fmt::format("RTM_NEWLINK {} fd {}", pair, namespace_fd),
-                            fmt::format("ip link add {} '{}'", pair, plan.name)};
+                            fmt::format("ip link add {} {}", pair, namespace_path(namespace_of(namespace_fd)))};
               },
               {&message, 1});
 }
@@ -241,7 +242,7 @@ void set_up_host_end(Trace& trace, Netlink& host, const LinkPlan& plan)
           if (sixth && !ipv6) continue;
           const std::string ours = sixth ? subnet.host6() : subnet.host();
           const std::string theirs = sixth ? subnet.address6(plan.index) : subnet.address(plan.index);
-          by_hand += fmt::format("; ip address add {} peer {} dev {}", ours, theirs, name);
+          by_hand += fmt::format("; ip address add {} peer {} dev {}{}", ours, theirs, name, sixth ? " nodad" : "");
           by_hand += fmt::format("; ip neigh add {} lladdr {} dev {} nud permanent", theirs,
                                  mac_text(inside_mac(plan.index)), name);
         }
@@ -293,10 +294,12 @@ void set_up_inside(Trace& trace, Netlink& inside, const LinkPlan& plan)
           if (sixth && !ipv6) continue;
           const std::string theirs = sixth ? subnet.host6() : subnet.host();
           const std::string ours = sixth ? subnet.address6(plan.index) : subnet.address(plan.index);
-          by_hand += fmt::format("; ip address add {} peer {} dev {}", ours, theirs, inside_name);
+          by_hand +=
+              fmt::format("; ip address add {} peer {} dev {}{}", ours, theirs, inside_name, sixth ? " nodad" : "");
           by_hand += fmt::format("; ip neigh add {} lladdr {} dev {} nud permanent", theirs,
                                  mac_text(host_mac(plan.index)), inside_name);
-          by_hand += fmt::format("; ip route add default via {} dev {} onlink", theirs, inside_name);
+          by_hand +=
+              fmt::format("; ip route add default via {} dev {} onlink proto {}", theirs, inside_name, our_protocol);
         }
         return Told{
             fmt::format("set up {} of '{}'", inside_name, plan.name),

@@ -137,7 +137,7 @@ private:
     const ino_t identity = net::namespace_of(std::to_string(pid));
     if (!process || identity == 0) throw Error{"read the interfaces of process " + std::to_string(pid), ESRCH};
     Inside inside;
-    net::run_inside(trace_, process->get(), identity, "nsenter -t " + std::to_string(pid) + " -n ip -s address", [&] {
+    net::run_inside(trace_, process->get(), identity, [&] {
       net::Netlink netlink;
       inside = {read_links(netlink, net::Counters::with), read_addresses(netlink)};
     });

@@ -260,7 +260,7 @@ Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, 
   claim_link(trace, sockets.route, plan, namespace_fd);
   undo.push("remove the link " + link_name(wanted.index), [&] { remove_link(trace, sockets.route, wanted.index); });
   set_up_host_end(trace, sockets.route, plan);
-  run_inside(trace, namespace_fd, namespace_of(namespace_fd), "ip netns exec '" + wanted.name + "' sh", [&] {
+  run_inside(trace, namespace_fd, namespace_of(namespace_fd), [&] {
     Netlink inside;
     set_up_inside(trace, inside, plan);
   });

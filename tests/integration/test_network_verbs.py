@@ -706,6 +706,61 @@ def test_explained_rules_are_those_that_were_made(box):
     assert network(box, "web")["host_interface"] in again
 
 
+class Shell:
+    """A shell into which somebody types: it reads no further than the line that it obeys."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        env={**os.environ, "SHELL": "/bin/bash"})
+
+    def type(self, line):
+        """What it answered, with the exit status as its last word."""
+        self.process.stdin.write(f"{line}\necho typed $?\n")
+        self.process.stdin.flush()
+        said = ""
+        while not re.search(r"^typed \d+\n", said, re.M):
+            answer = self.process.stdout.readline()
+            assert answer, f"{line}: {said}"
+            said += answer
+        return said
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
+
+
+def test_explained_lines_make_the_link_as_typed(box, far):
+    """The link taken away, all that --explain says of the network, typed into one shell, makes the same one."""
+    serve(box, "web")
+
+    def picture():
+        link = network(box, "web")["host_interface"]
+        inside = f"nsenter -t {box.json('inspect', 'web')['pid']} -n"
+        told = [outside.run(*f"{where} {what}".split()) for where in ("", inside)
+                for what in ("ip -d link", "ip address", "ip route", "ip -6 route", "ip neigh show nud permanent")]
+        told.append(outside.run("sysctl", "-a", "-r", rf"net\.ipv[46]\.conf\.{link}\.|ip_forward$"))
+        return [re.sub(r"^\d+: |@if\d+|\S*stable_secret.*|link-netns\S* \S+|NO-CARRIER,|state \S+ |linkdown", "", text, flags=re.M) for text in told]
+
+    lines = box.run("addnetwork", "web", "-i", "-e", "80-8080", "--explain=json").stderr.splitlines()
+    typed = [each["by_hand"] for each in map(json.loads, lines) if each["event"] == "call_began"]
+    ours = re.compile(r"(ip|nft|sysctl|conntrack) |nsenter --net=|exit$|echo .*/proc/sys/net/")
+    typed = [line for line in typed if ours.match(line)]
+    assert len([line for line in typed if line.startswith("nsenter --net=/proc/")]) == 1
+    before = picture()
+    outside.run("ip", "link", "delete", network(box, "web")["host_interface"])
+    outside.run("nft", "delete", "table", "inet", "conductor")
+    outside.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+    shell = Shell()
+    try:
+        for line in typed:
+            assert shell.type(line).splitlines()[-1] == "typed 0", (line, shell.type("true"))
+    finally:
+        shell.close()
+    assert picture() == before
+    wait_until(lambda: ask("127.0.0.1", 8080) == "I am web", 10, "it answers")
+
+
 def test_doctor_tells_what_was_changed(box, far):
     outside.run("sysctl", "-qw", "net.ipv4.ip_forward=0")  # a new namespace takes it from the machine's
     serve(box, "web", "--internet")
