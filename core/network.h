@@ -141,11 +141,12 @@ public:
   virtual bool change(std::string_view root_id, const WantedLink& wanted, const WantedLink& had) = 0;
   // Takes permissions, counters and the running connections of the link `had` away, whatever of `had` is true besides
   // container and index. With the last link of all roots the table, the rules elsewhere and the forwarding that we
-  // switched on go too. Gone already is success.
-  virtual void detach(std::string_view root_id, const WantedLink& had, LinkEnd end) = 0;
+  // switched on go too. Gone already is success. `namespace_fd`: of a container that runs on without its link, whose
+  // connections are reset while their other ends can still be told; -1 otherwise.
+  virtual void detach(std::string_view root_id, const WantedLink& had, LinkEnd end, int namespace_fd) = 0;
   // Table, rules elsewhere, sysctls and permissions as they ought to be for the running containers of this root, after
-  // somebody else flushed or changed them. Returns what had to be mended, in words; empty when all was well, which
-  // costs one question to the kernel.
+  // somebody else flushed or changed them. Connections of the host with a container whose link has gone are reset.
+  // Returns what had to be mended, in words; empty when all was well, which costs one question to the kernel.
   virtual std::vector<std::string> repair(std::string_view root_id, const std::vector<WantedLink>& all) = 0;
 };
 

@@ -92,9 +92,9 @@ public:
   {
     return net::change(trace_, root_id, wanted, had);
   }
-  void detach(std::string_view root_id, const WantedLink& had, LinkEnd end) override
+  void detach(std::string_view root_id, const WantedLink& had, LinkEnd end, int namespace_fd) override
   {
-    net::detach(trace_, root_id, had, end);
+    net::detach(trace_, root_id, had, end, namespace_fd);
   }
   std::vector<std::string> repair(std::string_view root_id, const std::vector<WantedLink>& all) override
   {

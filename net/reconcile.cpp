@@ -10,6 +10,7 @@
 #include "net/link_writer.h"
 #include "net/obstacles.h"
 #include "net/permissions.h"
+#include "net/sockets.h"
 #include "net/subnet.h"
 #include "net/table.h"
 
@@ -303,7 +304,7 @@ static bool may_have_talked(const Permission& permission)
   return permission.element.packets != 0 || permission.set.starts_with("published");
 }
 
-void detach(Trace& trace, std::string_view root_id, const WantedLink& had, LinkEnd end)
+void detach(Trace& trace, std::string_view root_id, const WantedLink& had, LinkEnd end, int namespace_fd)
 {
   const LinkIndex index = had.index;
   const HostLock lock{trace};
@@ -318,6 +319,11 @@ void detach(Trace& trace, std::string_view root_id, const WantedLink& had, LinkE
 
   auto subnet = subnet_in_use(sockets.nft);
   bool talked = true;
+  // While permissions and link are there, so that the other ends hear of it.
+  if (subnet && link && namespace_fd >= 0)
+    run_inside(trace, namespace_fd, namespace_of(namespace_fd), [&] {
+      reset_connections(trace, SocketEnd::own, {subnet->address(index), subnet->address6(index)});
+    });
   if (subnet) {
     const Standing standing =
         standing_of(sockets.nft, had, {.container_id = had.container_id, .name = had.name, .index = index}, *subnet);
@@ -377,6 +383,26 @@ std::string mend_permissions(Trace& trace, Sockets& sockets, std::string_view ro
                      once.extra.size());
 }
 
+// A container with CAP_NET_ADMIN deleted its own link. Whoever sends to it is refused by the rules (strays), but for
+// two that they cannot tell: the host, when no link is left that has its address; those are reset here. And the host by
+// a published port: returns the links whose connections must be forgotten once nothing leads to them any more.
+std::vector<LinkIndex> reset_lost(Trace& trace, Netlink& nft, const std::vector<WantedLink>& all,
+                                  const std::vector<LinkIndex>& live, const Subnet& subnet)
+{
+  std::vector<LinkIndex> lost;
+  std::vector<std::string> addresses;
+  for (const WantedLink& each : all) {
+    if (std::find(live.begin(), live.end(), each.index) != live.end()) continue;
+    lost.push_back(each.index);
+    addresses.insert(addresses.end(), {subnet.address(each.index), subnet.address6(each.index)});
+  }
+  if (lost.empty()) return lost;
+  reset_connections(trace, SocketEnd::other, addresses);
+  const std::vector<Permission> there = read_permissions(nft);
+  std::erase_if(lost, [&](LinkIndex index) { return !has_ports(permissions_on(index, there, subnet)); });
+  return lost;
+}
+
 } // namespace
 
 std::vector<std::string> repair(Trace& trace, std::string_view root_id, const std::vector<WantedLink>& all)
@@ -391,9 +417,16 @@ std::vector<std::string> repair(Trace& trace, std::string_view root_id, const st
   std::vector<LinkIndex> live;
   for (const Link& link : links)
     if (is_ours(link) && !is_gone(link)) live.push_back(link_index(link.name));
+  const auto subnet_before = subnet_from(comment.value_or(""));
+  std::vector<LinkIndex> lost;
+  if (subnet_before) lost = reset_lost(trace, sockets.nft, all, live, *subnet_before);
+  const auto forget_lost = [&] {
+    for (const LinkIndex index : lost) forget_all_connections(trace, sockets.nft, index, *subnet_before);
+  };
   if (live.empty()) {
-    if (!comment || !subnet_from(*comment)) return mended;
+    if (!subnet_before) return mended;
     tear_down_if_last(trace, sockets, 0);
+    forget_lost();
     mended.emplace_back("the table inet conductor of nftables served nobody any more");
     return mended;
   }
@@ -427,6 +460,7 @@ std::vector<std::string> repair(Trace& trace, std::string_view root_id, const st
 
   if (const std::string done = mend_permissions(trace, sockets, root_id, running, live, subnet); !done.empty())
     mended.push_back(done);
+  forget_lost();
   const std::vector<int> forwarding = links_forwarding(sockets.route);
   for (const WantedLink& each : running) {
     const auto link =

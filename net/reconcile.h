@@ -18,7 +18,7 @@ namespace conductor::net {
 Subnet attach(Trace& trace, std::string_view root_id, const WantedLink& wanted, int namespace_fd,
               std::string_view pool);
 bool change(Trace& trace, std::string_view root_id, const WantedLink& wanted, const WantedLink& had);
-void detach(Trace& trace, std::string_view root_id, const WantedLink& had, LinkEnd end);
+void detach(Trace& trace, std::string_view root_id, const WantedLink& had, LinkEnd end, int namespace_fd);
 std::vector<std::string> repair(Trace& trace, std::string_view root_id, const std::vector<WantedLink>& all);
 NetworkState state(Trace& trace);
 std::vector<Refusal> refusals();

@@ -21,7 +21,7 @@ namespace conductor::net {
 namespace {
 
 // Counts up with every change of the text below; it is the name of an empty chain, so one question tells it.
-constexpr unsigned version = 3;
+constexpr unsigned version = 4;
 constexpr std::string_view version_prefix = "version_";
 
 // $group: the group of our links. Why each rule is as it is:
@@ -39,6 +39,11 @@ constexpr std::string_view version_prefix = "version_";
 //               are tied to direction and group, or a container would leave through a port that somebody else
 //               published. Refusals are TCP resets, since ICMP errors are limited in number.
 //  others       what is not ours passes, unless conductor switched forwarding on.
+//  strays       for a container whose link is gone (who has CAP_NET_ADMIN inside can delete it): the route is gone with
+//               it, so its packets would leave by the host's default route, unanswered. Packets of the host itself are
+//               known by the source that only our links have: what others have at such addresses stays reachable.
+//               (Those that the host sends to its own published port have another source, and in `output` still the
+//               route that they had before their translation: repair() ends them.)
 //  arrivals,    what passes a published port is counted by the container's own port, both directions, wherever the
 //  departures   asker is; and no container fills the host's one table of connections. The kernel forgets by itself
 //               who has none. The count is a lookup without a verdict: what is not in the set passes all the same.
@@ -69,10 +74,17 @@ constexpr std::string_view text = R"(table inet conductor {
 		drop
 	}
 
-	chain crowd {
-		update @crowded { iifname }
+	chain refused {
 		meta l4proto tcp reject with tcp reset
 		reject with icmpx admin-prohibited
+	}
+	chain crowd {
+		update @crowded { iifname }
+		goto refused
+	}
+	chain strays {
+		iifgroup $group goto refused
+		ct status dnat goto refused
 	}
 
 	chain guard {
@@ -86,8 +98,7 @@ constexpr std::string_view text = R"(table inet conductor {
 		iifname @routed accept
 		fib daddr type { local, broadcast, anycast, multicast } accept
 		update @blocked_early { iifname . fib daddr oif }
-		meta l4proto tcp reject with tcp reset
-		reject with icmpx admin-prohibited
+		goto refused
 	}
 	chain arrivals {
 		type filter hook prerouting priority mangle; policy accept;
@@ -116,8 +127,15 @@ constexpr std::string_view text = R"(table inet conductor {
 		fib daddr type local dnat ip to meta l4proto . th dport map @published
 		fib daddr type local dnat ip6 to meta l4proto . th dport map @published6
 	}
+	chain sent {
+		type filter hook output priority filter - 10; policy accept;
+		ip saddr $host ip daddr $subnet oifgroup != $group oif != lo goto refused
+		ip6 saddr $host6 ip6 daddr $subnet6 oifgroup != $group oif != lo goto refused
+	}
 	chain forward {
 		type filter hook forward priority filter - 10; policy accept;
+		oifgroup != $group ip daddr $subnet jump strays
+		oifgroup != $group ip6 daddr $subnet6 jump strays
 		iifgroup != $group oifgroup != $group goto others
 		ct state invalid drop
 		iifname . oifname @peers accept
@@ -126,8 +144,7 @@ constexpr std::string_view text = R"(table inet conductor {
 		iifname @internet oifgroup != $group accept
 		oifname @internet iifgroup != $group ct state established,related accept
 		update @blocked { iifname . oifname }
-		meta l4proto tcp reject with tcp reset
-		reject with icmpx admin-prohibited
+		goto refused
 	}
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
@@ -251,6 +268,12 @@ std::string ruleset(const Subnet& subnet, const SwitchedOn& switched, OldTable o
               limit == 0 ? "continue"
                          : fmt::format("add @connections {{ iifname ct count over {} }} goto crowd", limit));
   replace_all(rules, "$group", std::to_string(link_group));
+  // Longer words first: one is the beginning of the other. Without IPv6 no packet is from and to "::".
+  const bool ipv6 = !subnet.ipv6.empty();
+  replace_all(rules, "$subnet6", ipv6 ? subnet.ipv6 + "/64" : "::");
+  replace_all(rules, "$host6", ipv6 ? subnet.host6() : "::");
+  replace_all(rules, "$subnet", subnet.address(0) + "/16");
+  replace_all(rules, "$host", subnet.host());
   // A table gets its comment when it is made, and only then.
   return (old == OldTable::there ? "flush table inet conductor\n" : "") + rules + others_text(switched);
 }

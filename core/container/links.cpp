@@ -214,7 +214,7 @@ void Links::attach(const LinkOwner& owner, NetworkWish wish, int namespace_fd)
   undo.push("take the link away", [&] {
     NetworkWish made = wish;
     made.index = link.index;
-    network_.detach(root_.id(), wanted(owner, made, peers), LinkEnd::now);
+    network_.detach(root_.id(), wanted(owner, made, peers), LinkEnd::now, -1);
   });
   kernel::replace_symlink(trace, fmt::format("{} {} {}", link.index, link.subnet.address(0), link.subnet.ipv6),
                           root_.run(), mark_of(owner.id));
@@ -241,7 +241,7 @@ bool Links::change(const LinkOwner& owner, const NetworkWish& wish, const Networ
   return true;
 }
 
-void Links::detach(const std::string& id, LinkEnd end)
+void Links::detach(const std::string& id, LinkEnd end, int namespace_fd)
 {
   Trace& trace = root_.trace();
   const auto link = find_link(root_, id);
@@ -255,7 +255,7 @@ void Links::detach(const std::string& id, LinkEnd end)
   const LinkOwner owner = owner_of(root_, id);
   for (const LinkIndex index : indexes) {
     had.index = index;
-    network_.detach(root_.id(), wanted(owner, had, linked(had.peers)), end);
+    network_.detach(root_.id(), wanted(owner, had, linked(had.peers)), end, namespace_fd);
   }
   kernel::remove_file(trace, root_.run(), mark_of(id));
   if (wish) tell(wish->peers);

@@ -57,8 +57,8 @@ public:
   // Permissions and names of one that has a link, as its wish says, which was `before`. False when there is none: it
   // has ended, or who may do that in the container (CAP_NET_ADMIN) took it away.
   bool change(const LinkOwner& owner, const NetworkWish& wish, const NetworkWish& before);
-  // Idempotent. The wish stays, and so does the number.
-  void detach(const std::string& id, LinkEnd end);
+  // Idempotent. The wish stays, and so does the number. namespace_fd: of a container that runs on (core/network.h).
+  void detach(const std::string& id, LinkEnd end, int namespace_fd = -1);
   // Those of these containers that have a link learn who of their peers is there now: permissions and names.
   void tell(const std::vector<std::string>& ids);
   // For one that has ended: takes the lock and detaches it. Never fails: what cannot be taken away now is told, and

@@ -101,7 +101,8 @@ void carry_out(const Context& context, Links& links, const Container& container,
     if (!linked) show_name_files(root, container);
   } else if (linked) {
     hide_name_files(root, container);
-    links.detach(owner.id, LinkEnd::now);
+    const auto space = space_of(container);
+    links.detach(owner.id, LinkEnd::now, space ? space->get() : -1);
   }
 }
 

@@ -320,18 +320,25 @@ def connection(space, address, port):
     return client
 
 
-def is_cut(client):
-    """Nothing comes back any more, be it by a reset or by silence."""
-    client.settimeout(0.5 * PATIENCE)
+def ends(client):
+    """How a connection ends of which the client hears nothing until it says something: "reset", "silent" or "alive"."""
+    client.settimeout(2 * PATIENCE)
     try:
-        client.send(b"still there?")
-        return client.recv(100) == b""
-    except OSError:
-        return True
+        for _ in range(2):  # what answers the first may come after it
+            client.send(b"still there?")
+            if client.recv(100) == b"":
+                return "closed"
+        return "alive"
+    except TimeoutError:
+        return "silent"
+    except (ConnectionResetError, BrokenPipeError, ConnectionAbortedError):
+        return "reset"
+    finally:
+        client.close()
 
 
 @pytest.mark.parametrize("family", ["IPv4", "IPv6"])
-def test_running_connections_end_with_their_permission(street, family):
+def test_running_connections_are_reset_with_their_permission(street, family):
     town, a, b = street.town, street.a, street.b
     v6 = family == "IPv6"
     grant_everything(street)
@@ -339,13 +346,67 @@ def test_running_connections_end_with_their_permission(street, family):
     outward = connection(a.space, town.INET6 if v6 else town.INET, SERVICE)
     inward = connection(town.lan, town.HOST_ON_LAN6 if v6 else town.HOST_ON_LAN, OUTER)
     street.box.ok("unpeer", "a", "b")
-    assert is_cut(to_peer)
+    assert ends(to_peer) == "reset"
     street.box.ok("delnetwork", "a", "-i")
-    assert is_cut(outward)
+    assert ends(outward) == "reset"
     street.box.ok("delnetwork", "a", *PORTS)
-    assert is_cut(inward)
-    for client in (to_peer, outward, inward):
-        client.close()
+    assert ends(inward) == "reset"
+
+
+def connections_of_a(street, v6):
+    """To and from a, by all that may be granted: (what, the end that is not in a, or the only one that asks)."""
+    town, a, b = street.town, street.a, street.b
+    street.box.ok("addnetwork", "b", "-i")
+    grant_everything(street)
+    address, gateway = (a.address6, a.gateway6) if v6 else (a.address, a.gateway)
+    on_lan = town.HOST_ON_LAN6 if v6 else town.HOST_ON_LAN
+    return {"host": connection(town.host, address, INNER), "peer": connection(b.space, address, INNER),
+            "published, from the LAN": connection(town.lan, on_lan, OUTER),
+            "published, from the host": connection(town.host, on_lan, OUTER),
+            "published, from a container": connection(b.space, gateway, OUTER)}
+
+
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+def test_running_connections_are_reset_with_the_whole_network(street, family):
+    town, a, b = street.town, street.a, street.b
+    v6 = family == "IPv6"
+    clients = connections_of_a(street, v6)
+    inside = {"internet": connection(a.space, town.INET6 if v6 else town.INET, SERVICE),
+              "host": connection(a.space, a.gateway6 if v6 else a.gateway, SERVICE),
+              "peer": connection(a.space, b.address6 if v6 else b.address, INNER)}
+    street.box.ok("delnetwork", "a")
+    assert {name: ends(client) for name, client in clients.items()} == dict.fromkeys(clients, "reset")
+    assert {name: ends(client) for name, client in inside.items()} == dict.fromkeys(inside, "reset")
+
+
+def test_the_hosts_connections_are_reset_when_the_last_link_is_deleted_inside(street):
+    """Then no link has the host's address any more, and no rule sees the answer: the next command does it."""
+    clients = [connection(street.town.host, address, INNER) for address in (street.a.address, street.a.address6)]
+    street.box.ok("delnetwork", "b")
+    street.a.space.ip("link delete eth0")
+    wait_until(lambda: street.a.link not in street.links(), 5, "the link goes")
+    street.box.ok("ps")
+    assert [ends(client) for client in clients] == ["reset"] * 2
+
+
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+def test_running_connections_are_reset_when_a_container_deletes_its_link(street, family):
+    clients = connections_of_a(street, family == "IPv6")
+    street.a.space.ip("link delete eth0")
+    wait_until(lambda: street.a.link not in street.links(), 5, "the link goes")
+    # The host's own way to its published port is forgotten by the next command.
+    by_command = clients.pop("published, from the host")
+    assert {name: ends(client) for name, client in clients.items()} == dict.fromkeys(clients, "reset")
+    street.box.ok("ps")
+    assert ends(by_command) == "reset"
+    # Who asks for it now is refused at once as well, and nothing of it leaves the host.
+    a = street.a
+    street.town.servers.seen.clear()
+    for address in (a.address, a.address6):
+        assert tcp(street.b.space, address, SERVICE).word == "refused"
+        assert udp(street.b.space, address, SERVICE).word == "refused"
+        assert ping(street.b.space, address).word == "refused"
+    assert street.town.servers.seen == []
 
 
 def test_who_asked_before_a_port_was_published_is_heard_afterwards(street):

@@ -78,7 +78,7 @@ Json run(Network& network, const std::string& verb, const Request& request)
     answer = subnet_json(network.attach(request.root, link, fd, request.pool));
   }
   if (verb == "change") network.change(request.root, link, link);
-  if (verb == "detach") network.detach(request.root, link, request.end);
+  if (verb == "detach") network.detach(request.root, link, request.end, -1);
   if (verb == "repair")
     answer = network.repair(request.root, link.index == 0 ? std::vector<WantedLink>{} : request.links);
   if (verb == "subnet") answer = subnet_json(network.subnet());

@@ -169,7 +169,7 @@ struct RecordingNetwork : Network {
     links[wanted.index] = wanted;
     return true;
   }
-  void detach(std::string_view, const WantedLink& had, LinkEnd) override
+  void detach(std::string_view, const WantedLink& had, LinkEnd, int) override
   {
     ++detached;
     links.erase(had.index);

@@ -29,7 +29,7 @@ struct NoNetwork : Network {
   std::optional<PortListener> listener(const PublishedPort&) override { return std::nullopt; }
   Subnet attach(std::string_view, const WantedLink&, int, std::string_view) override { return {}; }
   bool change(std::string_view, const WantedLink&, const WantedLink&) override { return true; }
-  void detach(std::string_view, const WantedLink&, LinkEnd) override {}
+  void detach(std::string_view, const WantedLink&, LinkEnd, int) override {}
   std::vector<std::string> repair(std::string_view, const std::vector<WantedLink>&) override { return {}; }
 };
 
