@@ -141,11 +141,17 @@ std::string Links::resolver_for(const LinkOwner& owner, const NetworkWish& wish,
   // The question costs a look at the whole host, so it is asked only where the answer matters.
   const bool ipv6 = wish.internet && !subnet.ipv6.empty() && has_ipv6_server(host) && network_.state().ipv6_internet;
   Resolver resolver = resolver_text(host, wish.internet, ipv6);
-  if (wish.internet && resolver.servers == 0)
-    root_.trace().notice(
-        fmt::format("'{}' reaches the internet, but finds no names there: this host's resolv.conf has no "
-                    "name server that a container reaches",
-                    owner.name));
+  if (!wish.internet || resolver.servers != 0) return std::move(resolver.text);
+  // The host's own server, where it listens for containers too. Bound to exactly this address: one that is bound to all
+  // may hear them and not answer (dnsmasq's local-service).
+  const auto server = network_.listener({.protocol = "udp", .host_address = subnet.host(), .outer = 53, .inner = 53});
+  if (server && server->address == subnet.host()) return resolver.text + "nameserver " + subnet.host() + "\n";
+  root_.trace().notice(fmt::format(
+      "'{}' reaches the internet, but finds no names there: this host's resolv.conf has no name server that a "
+      "container "
+      "reaches. Let the host's own listen at {} too (unbound: interface, access-control, ip-freebind; dnsmasq: "
+      "listen-address, bind-dynamic; systemd-resolved: DNSStubListenerExtra), then conductor addnetwork {} -i",
+      owner.name, subnet.host(), owner.name));
   return std::move(resolver.text);
 }
 

@@ -19,7 +19,12 @@ namespace conductor {
 namespace {
 
 constexpr const char* resolver_file = "/etc/resolv.conf";
-constexpr const char* resolved_file = "/run/systemd/resolve/resolv.conf"; // systemd-resolved.service(8)
+// Where those that answer on the loopback write down whom they ask themselves.
+constexpr std::array<const char*, 3> upstream_files{
+    "/run/systemd/resolve/resolv.conf",        // systemd-resolved.service(8)
+    "/run/NetworkManager/no-stub-resolv.conf", // NetworkManager(8), with dns=dnsmasq or systemd-resolved
+    "/run/dnsmasq/resolv.conf",                // resolvconf(8) for dnsmasq(8)
+};
 constexpr size_t file_limit = 1 << 20;
 constexpr mode_t for_everybody = 0644; // whoever reads it inside is nobody's owner out here
 
@@ -129,9 +134,11 @@ bool has_ipv6_server(std::string_view host)
   return std::any_of(lines.begin(), lines.end(), [](const Line& line) { return kind_of(line) == Server::ipv6; });
 }
 
-std::string_view choose_resolver(std::string_view etc, std::string_view resolved)
+std::string_view choose_resolver(std::string_view etc, const std::vector<std::string>& upstream)
 {
-  return !names_server_elsewhere(etc) && names_server_elsewhere(resolved) ? resolved : etc;
+  if (names_server_elsewhere(etc)) return etc;
+  const auto found = std::find_if(upstream.begin(), upstream.end(), names_server_elsewhere);
+  return found == upstream.end() ? etc : std::string_view{*found};
 }
 
 std::string read_host_resolver()
@@ -145,8 +152,9 @@ std::string read_host_resolver()
   };
   std::string etc = read(resolver_file);
   if (names_server_elsewhere(etc)) return etc;
-  const std::string resolved = read(resolved_file);
-  return std::string{choose_resolver(etc, resolved)};
+  std::vector<std::string> upstream;
+  for (const char* file : upstream_files) upstream.push_back(read(file));
+  return std::string{choose_resolver(etc, upstream)};
 }
 
 void make_name_files(const Root& root, const std::string& id)

@@ -30,11 +30,12 @@ struct Resolver {
 // reach, those with an IPv6 address too unless `ipv6`; without `internet` all are.
 Resolver resolver_text(std::string_view host, bool internet, bool ipv6);
 bool has_ipv6_server(std::string_view host);
-// The host's real one: where /etc/resolv.conf names loopback only, systemd-resolved's list of the servers behind it.
-// Empty where there is none.
+// The host's real one: where /etc/resolv.conf names loopback only, the list of the servers behind that, as
+// systemd-resolved and others keep it. Empty where there is none.
 std::string read_host_resolver();
-// The choice behind it: `resolved`, if that names anybody, where `etc` names loopback only.
-std::string_view choose_resolver(std::string_view etc, std::string_view resolved);
+// The choice behind it: the first of `upstream` that names anybody, where `etc` names loopback only. The view is of one
+// of them.
+std::string_view choose_resolver(std::string_view etc, const std::vector<std::string>& upstream);
 
 struct NameFile {
   const char* name;   // in the run directory of a container

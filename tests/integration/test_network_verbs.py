@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -522,6 +523,61 @@ def test_servers_of_the_hosts_resolver_come_with_the_internet(box, tmp_path):
         done = box.run("run", "-d", "box", "other", "--internet", *SERVER)
         assert done.returncode == 0 and "finds no names there" in done.stderr
     finally:
+        outside.run("umount", real)
+
+
+class NameServer:
+    """Answers every question over UDP with one IPv4 address (RFC 1035); for tests of what a host's own resolver does."""
+
+    def __init__(self, place, answer="192.0.2.77"):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.IPPROTO_IP, 15, 1)  # IP_FREEBIND: the address may come later
+        self.socket.bind((place, 53))
+        self.answer = socket.inet_aton(answer)
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        while True:
+            asked, client = self.socket.recvfrom(512)
+            if not asked:
+                return
+            end = asked.index(b"\0", 12) + 5
+            of_ipv4 = asked[end - 4:end - 2] == b"\0\1"
+            record = b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4" + self.answer
+            header = asked[:2] + b"\x81\x80\0\1" + (b"\0\1" if of_ipv4 else b"\0\0") + b"\0\0\0\0"
+            self.socket.sendto(header + asked[12:end] + (record if of_ipv4 else b""), client)
+
+    def close(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
+            waker.sendto(b"", self.socket.getsockname())
+        self.thread.join()
+        self.socket.close()
+
+
+def test_the_hosts_own_name_server_answers_where_it_listens_for_containers(box, tmp_path):
+    """On the loopback alone it is out of reach, and that is told with the cure; at the gateway's address it is asked."""
+    resolver = tmp_path / "resolv.conf"
+    resolver.write_text("nameserver 127.0.0.1\nsearch example.org\n")
+    real = os.path.realpath("/etc/resolv.conf")
+    outside.run("mount", "--bind", str(resolver), real)
+    servers = [NameServer("127.0.0.1", "192.0.2.1")]
+    try:
+        serve(box, "web")
+        done = box.run("addnetwork", "web", "-i")
+        gateway = address(box, "web").rsplit(".", 2)[0] + ".0.1"
+        assert done.returncode == 0 and f"Let the host's own listen at {gateway} too" in done.stderr
+        assert "nameserver" not in sh(box, "web", "cat /etc/resolv.conf")
+        servers.append(NameServer(gateway))
+        done = box.run("addnetwork", "web", "-i")
+        assert done.returncode == 0 and "finds no names" not in done.stderr
+        assert f"nameserver {gateway}" in sh(box, "web", "cat /etc/resolv.conf")
+        assert "192.0.2.77" in sh(box, "web", "nslookup some.where.example")
+        box.ok("delnetwork", "web", "-i")
+        assert "nameserver" not in sh(box, "web", "cat /etc/resolv.conf")
+    finally:
+        for server in servers:
+            server.close()
         outside.run("umount", real)
 
 

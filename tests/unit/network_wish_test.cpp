@@ -399,13 +399,14 @@ TEST(ResolverText, WithoutTheInternetOnlyOptionsStay)
   EXPECT_NE(made.text.find("options ndots:2\n"), std::string::npos);
 }
 
-TEST(ChooseResolver, TakesResolvedsListOnlyBehindALoopback)
+TEST(ChooseResolver, TakesTheListOfTheServersOnlyBehindALoopback)
 {
-  const std::string_view loopback = "nameserver 127.0.0.53\n", real = "nameserver 192.0.2.53\n",
-                         other = "nameserver 192.0.2.99\n";
-  EXPECT_EQ(choose_resolver(loopback, real), real);
-  EXPECT_EQ(choose_resolver(other, real), other);
-  EXPECT_EQ(choose_resolver(loopback, loopback), loopback);
-  EXPECT_EQ(choose_resolver(loopback, ""), loopback);
-  EXPECT_EQ(choose_resolver("", real), real);
+  const std::string loopback = "nameserver 127.0.0.53\n", real = "nameserver 192.0.2.53\n",
+                    other = "nameserver 192.0.2.99\n";
+  EXPECT_EQ(choose_resolver(loopback, {real, other}), real);
+  EXPECT_EQ(choose_resolver(loopback, {"", loopback, other}), other);
+  EXPECT_EQ(choose_resolver(other, {real}), other);
+  EXPECT_EQ(choose_resolver(loopback, {loopback}), loopback);
+  EXPECT_EQ(choose_resolver(loopback, {}), loopback);
+  EXPECT_EQ(choose_resolver("", {"", real}), real);
 }
