@@ -10,6 +10,8 @@ attach       a container's links, addresses, routes and permissions: the operati
              the whole verb addnetwork, beside the ten ip and four iptables commands that do as much
 element      one permission granted and withdrawn, beside 0 and 1000 others
 traffic      the counters of 500 links
+roundtrip    a packet and its answer: between peers, with the host, and through a published port; each with and without
+             the chains that count, and beside two namespaces on a bridge
 throughput   between two containers that are peers, beside two namespaces on a bridge (iperf3)
 run          `run --rm --internet` of /bin/true, beside docker with its bridge; in a loop, where each waits for the kernel to
              take the network namespaces of those before apart, and with pauses, as a person makes them
@@ -121,6 +123,18 @@ class Bench:
     def traffic(self):
         row("counters of 500 links", self.parts("traffic", 10 * self.runs, 500), goal="<= 0.2 ms")
 
+    def roundtrip(self):
+        kinds = {"peers": "peers", "host": "container and host", "published": "through a published port"}
+        trips = {(kind, bare): [] for kind in (*kinds, "bridge") for bare in (0, 1)}
+        for _ in range(5):
+            for kind, bare in trips:
+                trips[kind, bare] += [1000 * figure for figure in self.parts(kind, self.runs, bare)]
+        for kind in trips:  # the quietest: on a busy machine a kernel thread takes the packet over, which takes thrice as long
+            trips[kind] = sorted(trips[kind])[:len(trips[kind]) // 4]
+        for kind, text in kinds.items():
+            row(f"{text} | without counting", trips[kind, 0], trips[kind, 1], unit="us")
+            row(f"{text} | bridge", trips[kind, 0], trips["bridge", 0], unit="us")
+
     def throughput(self):
         if not shutil.which("iperf3"):
             print("throughput: iperf3 is not installed")
@@ -195,7 +209,7 @@ class Bench:
 
 
 def main():
-    rows = ("attach", "element", "traffic", "throughput", "run")
+    rows = ("attach", "element", "traffic", "roundtrip", "throughput", "run")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default=str(TOP / "build/release/conductor"))
     parser.add_argument("--runs", type=int, default=30)
