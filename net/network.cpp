@@ -13,8 +13,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <map>
 #include <optional>
+#include <unordered_map>
 
 #include <fcntl.h>
 #include <linux/netlink.h>
@@ -63,6 +63,7 @@ public:
     const std::vector<net::LinkCounters> counters = read_counters(host());
     name_links(counters);
     std::vector<Traffic> all;
+    all.reserve(counters.size());
     for (const net::LinkCounters& each : counters) {
       const auto named = names_.find(each.index);
       if (named == names_.end() || named->second.root_id != root_id) continue;
@@ -149,7 +150,7 @@ private:
   };
   Trace& trace_;
   std::optional<net::Netlink> host_;
-  std::map<int, Owner> names_;
+  std::unordered_map<int, Owner> names_;
   uint32_t well_at_ = 0; // generation of nftables at which repair() found nothing to do; 0: none
 };
 
