@@ -185,6 +185,18 @@ std::vector<std::byte> address_bytes(std::string_view text)
   return bytes;
 }
 
+namespace {
+
+// veth(4) sends on the CPU that it is on and takes no lock (NETIF_F_LLTX), so more queues than one carry nothing; each
+// is several objects in sysfs, of either end, and by default there are as many as CPUs. Half of a link's making was
+// theirs, and each look at its counters goes through all of them.
+constexpr uint32_t queues = 1;
+constexpr const char* queues_by_hand = "numtxqueues 1 numrxqueues 1";
+
+void put_queues(Message& message) { message.value(IFLA_NUM_TX_QUEUES, queues).value(IFLA_NUM_RX_QUEUES, queues); }
+
+} // namespace
+
 void make_link(Trace& trace, Netlink& host, const LinkPlan& plan, int namespace_fd)
 {
   const std::string name = link_name(plan.index);
@@ -192,19 +204,22 @@ void make_link(Trace& trace, Netlink& host, const LinkPlan& plan, int namespace_
   const ifinfomsg any{};
   Message message{RTM_NEWLINK, make_new};
   message.fixed(any).text(IFLA_IFNAME, name).value(IFLA_ADDRESS, outer).value(IFLA_GROUP, link_group);
+  put_queues(message);
   message.nest(IFLA_LINKINFO, [&] {
     message.text(IFLA_INFO_KIND, "veth");
     message.nest(IFLA_INFO_DATA, [&] {
       message.nest(VETH_INFO_PEER, [&] {
         message.fixed(any).text(IFLA_IFNAME, inside_name).value(IFLA_ADDRESS, inner);
+        put_queues(message);
         message.value(IFLA_NET_NS_FD, namespace_fd);
       });
     });
   });
   host.change(trace, "RTM_NEWLINK",
               [&] {
-                const std::string pair = fmt::format("{} address {} group {} type veth peer name {} address {} netns",
-                                                     name, mac_text(outer), link_group, inside_name, mac_text(inner));
+                const std::string pair =
+                    fmt::format("{0} address {1} group {2} {3} type veth peer name {4} address {5} {3} netns", name,
+                                mac_text(outer), link_group, queues_by_hand, inside_name, mac_text(inner));
                 return Told{"make the link " + name, fmt::format("RTM_NEWLINK {} fd {}", pair, namespace_fd),
                             fmt::format("ip link add {} {}", pair, namespace_path(namespace_of(namespace_fd)))};
               },
