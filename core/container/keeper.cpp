@@ -30,7 +30,8 @@ RelayRequest relay_request(KeeperRequest& request, bool detach_keys)
           .local = request.local,
           .interactive = request.interactive,
           .detach_keys = detach_keys,
-          .guest = request.guest.get()};
+          .guest = request.guest.get(),
+          .farewell = request.farewell};
 }
 
 // The same end for all keepers: first nobody can attach any more, then the exit is recorded, then it is told.
@@ -79,13 +80,14 @@ ExitStatus finish(KeeperRequest& request, RelayLoop& loop)
 
 } // namespace
 
-ExitStatus serve(KeeperRequest request)
+bool serve(KeeperRequest request)
 {
   request.local = Local::nobody;
   RelayLoop loop{relay_request(request, false)};
   trim_memory();
   loop.run();
-  return finish(request, loop);
+  finish(request, loop);
+  return loop.told_to_end();
 }
 
 ExitStatus run_in_foreground(KeeperRequest request)

@@ -32,14 +32,16 @@ struct KeeperRequest {
   Local local = Local::nobody;
   bool interactive = false;
   std::unique_ptr<LoopGuest> guest; // lives as long as the child; may be none
+  std::optional<Farewell> farewell; // of PID 1, by the container's own stop signal and grace
   // Records the exit, tears down. Called once, when all output is in the log and the socket is gone; attached clients
   // are told after it, so they find the container exited.
   std::function<void(const ExitStatus&)> on_exit;
 };
 
 // Both return when all is over. An Error of on_exit comes through.
-// serve: in the background. The caller has left its session (kernel::leave_session) before it made the child.
-ExitStatus serve(KeeperRequest request);
+// serve: in the background. The caller has left its session (kernel::leave_session) before it made the child. True when
+// SIGTERM told the keeper to end: then nothing is to be started again.
+bool serve(KeeperRequest request);
 // In the foreground, with our own standard streams or terminal (see Local).
 ExitStatus run_in_foreground(KeeperRequest request);
 

@@ -6,11 +6,13 @@
 #include "core/container/signals.h"
 #include "core/container/terminal_mode.h"
 #include "core/kernel/process.h"
+#include "core/kernel/signals.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -74,6 +76,7 @@ public:
   void forget_local();
   void tell_exit(const ExitStatus& status) { clients_.tell_exit(status); }
   void pass_on_rest();
+  bool told_to_end();
 
 private:
   enum Slot : size_t { child, signals, output, error, output_sink, error_sink, keys, input, guest, listener };
@@ -82,6 +85,8 @@ private:
   void open_local();
   void prepare(std::array<pollfd, poll_count>& polls) const;
   void obey_signals();
+  void end_child();
+  void kill_child();
   void take(Source& source);
   void deliver(Source& source);
   void lost_local(Source& source);
@@ -109,7 +114,9 @@ private:
   Fd slave_; // of the PTY, while nobody else has it
   DetachKeys detach_keys_;
   bool child_has_ended_ = false;
-  uint64_t ended_us_ = 0; // when, CLOCK_MONOTONIC
+  bool told_to_end_ = false;
+  uint64_t kill_us_ = UINT64_MAX; // when its grace is over, CLOCK_MONOTONIC
+  uint64_t ended_us_ = 0;         // when, CLOCK_MONOTONIC
 };
 
 RelayLoop::State::State(RelayRequest request)
@@ -194,6 +201,7 @@ RelayEnd RelayLoop::State::run()
     // Last, so that the look at what is left in the streams comes after the child's end.
     if (polls[child].revents != 0) child_ended();
     if (has_guest() && (polls[guest].revents != 0 || request_.guest->patience_ms() == 0)) request_.guest->act();
+    if (!child_has_ended_ && monotonic_us() >= kill_us_) kill_child();
     if (waits_for_sink() && monotonic_us() >= ended_us_ + sink_patience_us) set_aside();
     if (child_has_ended_) drain();
   }
@@ -213,8 +221,34 @@ void RelayLoop::State::obey_signals()
     }
     // A keeper in the background has nobody who could mean it with HUP, INT or QUIT.
     if (request_.local == Local::nobody && signal != SIGTERM) continue;
-    if (!child_has_ended_) kernel::send_signal(request_.trace, request_.child.pidfd(), signal, request_.child.pid());
+    if (request_.local == Local::nobody && request_.farewell)
+      end_child();
+    else if (!child_has_ended_)
+      kernel::send_signal(request_.trace, request_.child.pidfd(), signal, request_.child.pid());
   }
+}
+
+// Once only: systemd and killall5 send it to everybody, and whoever is impatient sends it again.
+void RelayLoop::State::end_child()
+{
+  if (std::exchange(told_to_end_, true) || child_has_ended_) return;
+  const auto [signal, grace_us] = *request_.farewell;
+  if (grace_us == 0 || !kernel::notices_signal(request_.child.pid(), signal)) return kill_child();
+  kernel::send_signal(request_.trace, request_.child.pidfd(), signal, request_.child.pid());
+  kill_us_ = monotonic_us() + grace_us;
+}
+
+void RelayLoop::State::kill_child()
+{
+  kill_us_ = UINT64_MAX;
+  kernel::send_signal(request_.trace, request_.child.pidfd(), SIGKILL, request_.child.pid());
+}
+
+// One that came since the loop's end counts as well.
+bool RelayLoop::State::told_to_end()
+{
+  obey_signals();
+  return told_to_end_;
 }
 
 void RelayLoop::State::take(Source& source)
@@ -343,17 +377,19 @@ bool RelayLoop::State::waits_for_sink() const
   return child_has_ended_ && (sources_[0].for_sink() || sources_[1].for_sink());
 }
 
-// Milliseconds that poll(2) may wait for those who have to take a chunk, and for our guest; -1: for as long as it
-// takes.
+// Milliseconds that poll(2) may wait for those who have to take a chunk, for our guest, and for the child's end; -1:
+// for as long as it takes.
 int RelayLoop::State::patience_ms() const
 {
   const auto sooner = [](int one, int other) { return one < 0 || (other >= 0 && other < one) ? other : one; };
   int patience = clients_.patience_ms(sources_[0].blocked | sources_[1].blocked);
   if (has_guest()) patience = sooner(patience, request_.guest->patience_ms());
-  if (!waits_for_sink()) return patience;
-  const uint64_t end = ended_us_ + sink_patience_us;
-  const uint64_t now = monotonic_us();
-  return sooner(patience, now >= end ? 0 : static_cast<int>((end - now + 999) / 1000));
+  const auto until = [](uint64_t end) {
+    const uint64_t now = monotonic_us();
+    return now >= end ? 0 : static_cast<int>((end - now + 999) / 1000);
+  };
+  if (!child_has_ended_ && kill_us_ != UINT64_MAX) patience = sooner(patience, until(kill_us_));
+  return waits_for_sink() ? sooner(patience, until(ended_us_ + sink_patience_us)) : patience;
 }
 
 void RelayLoop::State::set_aside()
@@ -412,5 +448,6 @@ RelayEnd RelayLoop::run() { return state_->run(); }
 void RelayLoop::forget_local() { state_->forget_local(); }
 void RelayLoop::tell_exit(const ExitStatus& status) { state_->tell_exit(status); }
 void RelayLoop::pass_on_rest() { state_->pass_on_rest(); }
+bool RelayLoop::told_to_end() { return state_->told_to_end(); }
 
 } // namespace conductor

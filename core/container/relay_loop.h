@@ -14,7 +14,9 @@
 #include "core/container/log.h"
 #include "core/container/streams.h"
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace conductor {
 
@@ -37,6 +39,12 @@ public:
   virtual void act() = 0;              // the descriptor is readable (POLLIN), or patience has ended
 };
 
+// How a child is asked to end.
+struct Farewell {
+  int signal = 0;
+  uint64_t grace_us = 0; // before SIGKILL
+};
+
 struct RelayRequest {
   Trace& trace;
   const Child& child; // not reaped by the loop
@@ -47,6 +55,9 @@ struct RelayRequest {
   bool interactive = false; // Local::streams: our stdin goes to the child
   bool detach_keys = false; // Local::terminal: Ctrl-P Ctrl-Q ends the loop with `detached`
   LoopGuest* guest = nullptr;
+  // What SIGTERM means to a keeper in the background: the host goes down, so the child is to end. None: it is passed
+  // on.
+  std::optional<Farewell> farewell;
 };
 
 enum class RelayEnd : char {
@@ -66,6 +77,8 @@ public:
   RelayEnd run();
   // After `detached`: goes on for nobody (a keeper in the background now).
   void forget_local();
+  // Whether SIGTERM said farewell, by now.
+  bool told_to_end();
   // The last word to attached clients.
   void tell_exit(const ExitStatus& status);
   // What our own reader had not taken when run() returned. Blocks until it has, is gone, or a signal ends the wait.

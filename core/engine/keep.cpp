@@ -4,11 +4,13 @@
 
 #include "core/base/error.h"
 #include "core/container/restart.h"
+#include "core/container/signals.h"
 #include "core/kernel/process.h"
 #include "core/store/journal.h"
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -20,7 +22,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Sleeps until something is written into the container's directory, or that goes.
+// Sleeps until something is written into the container's directory, or that goes, or the keeper is told to end.
 class DirectoryWatch {
 public:
   DirectoryWatch(const Root& root, const std::string& id) : inotify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC))
@@ -32,15 +34,18 @@ public:
   void wait(milliseconds most)
   {
     constexpr milliseconds look{200}; // where the host gives no inotify
-    pollfd watched{inotify_.get(), POLLIN, 0};
-    ::poll(&watched, 1, static_cast<int>((inotify_ ? most : std::min(most, look)).count()));
+    std::array<pollfd, 2> watched{pollfd{inotify_.get(), POLLIN, 0}, pollfd{signals_.fd(), POLLIN, 0}};
+    ::poll(watched.data(), watched.size(), static_cast<int>((inotify_ ? most : std::min(most, look)).count()));
     std::array<char, 4096> events; // NOLINT: filled by read(2)
     while (inotify_ && ::read(inotify_.get(), events.data(), events.size()) > 0) {
     }
   }
 
+  bool told_to_end() const { return signals_.next() == SIGTERM; }
+
 private:
   Fd inotify_;
+  SignalWatch signals_{SIGTERM};
 };
 
 // The container, if it is still for us to start again.
@@ -89,7 +94,7 @@ bool await_turn(const Context& context, const std::string& id, RestartPause& pau
   const milliseconds wait = announce(context, id, pause);
   for (const uint64_t due = monotonic_us() + static_cast<uint64_t>(wait.count()) * 1000;;) {
     const uint64_t now = monotonic_us();
-    if (!ended_and_ours(context, id)) return false;
+    if (!ended_and_ours(context, id) || watch.told_to_end()) return false;
     if (now >= due) return true;
     watch.wait(milliseconds{(due - now) / 1000 + 1});
   }
@@ -136,7 +141,7 @@ void keep(const Context& context, const std::string& id, KeeperRequest request)
   std::optional<KeeperRequest> life{std::move(request)};
   RestartPause pause;
   while (life) {
-    serve(std::move(*life));
+    if (serve(std::move(*life))) return;
     life.reset();
     start_again(ours, id, pause, life);
   }

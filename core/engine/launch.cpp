@@ -12,6 +12,7 @@
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
 #include "core/kernel/process.h"
+#include "core/kernel/signals.h"
 #include "core/store/journal.h"
 
 #include <cerrno>
@@ -132,6 +133,8 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
                        .local = local,
                        .interactive = spec.process.interactive,
                        .guest = std::move(guest),
+                       .farewell = Farewell{.signal = kernel::signal_number(spec.stop_signal),
+                                            .grace_us = static_cast<uint64_t>(spec.stop_seconds) * 1'000'000},
                        .on_exit = [&context, id = spec.id](const ExitStatus& exit) { finish(context, id, exit, {}); }};
 }
 

@@ -55,3 +55,4 @@ def test_containers_beside_systemd_and_after_its_reboot(machine):
     for _ in range(2):
         machine.boot(270, "systemd.show_status=0 systemd.mask=serial-getty@ttyS0.service")
     machine.verdict(times=2)
+    assert not [line for line in machine.said if "Waiting for process" in line], "somebody held the reboot up"

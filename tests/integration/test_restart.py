@@ -1,6 +1,7 @@
 """--restart: what starts again by itself, when, and who ends that."""
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -195,6 +196,30 @@ def test_boot_starts_the_others_when_one_fails(box):
     done = box.run("start", "--boot")
     assert (done.returncode, done.stdout) == (1, "a\nc\n")
     assert "cannot start 'b'" in done.stderr
+
+
+@pytest.mark.parametrize("command,ends", [(["--", "sleep", "1000"], 137), (RUNS, 3), (FAILS, 4)],
+                         ids=["deaf", "hears", "waits"])
+def test_keeper_that_is_told_to_end_ends_its_container_until_the_next_boot(box, command, ends):
+    """As whoever takes the host down sends SIGTERM to everybody, and waits for them."""
+    box.ok("run", "-d", "--restart", "always", box.image, "web", *command)
+    if command == FAILS:
+        wait_until(lambda: "starts again in" in box.ok("ps", "-a"), 20, "it waits")
+    elif command == RUNS:
+        pid = inspect(box, "web")["pid"]
+        wait_until(lambda: kernel_says_it_catches(pid, signal.SIGTERM), 10, "it has its trap")
+    keeper = inspect(box, "web")["keeper"]
+    os.kill(keeper, signal.SIGTERM)
+    wait_until(lambda: not keepers(box), 10, "its keeper is gone")
+    web = inspect(box, "web")
+    assert (web["state"], web["exit_code"], web["restart"]["stopped"]) == ("exited", ends, False)
+    pretend_another_boot(box, "web", False)
+    assert box.ok("start", "--boot") == "web\n"
+
+
+def kernel_says_it_catches(pid, number):
+    caught = re.search(r"SigCgt:\t(\w+)", Path(f"/proc/{pid}/status").read_text())[1]
+    return int(caught, 16) >> (number - 1) & 1
 
 
 def test_installation_brings_a_service_that_starts_them(box, tmp_path):
