@@ -8,6 +8,8 @@ import subprocess
 import pytest
 
 from support import host
+from support.lying_registry import LyingRegistry
+from support.oci_image import Image, busybox, tar
 from support.waiting import wait_until
 
 # What makes it, in how many MiB (the least that mkfs takes), and which package has it.
@@ -21,7 +23,7 @@ def disk(conductor):
     place = conductor.directory / "disk"
     place.mkdir()
 
-    def make(kind, size=None):
+    def make(kind, size=None, options=()):
         mkfs, mebibytes, package = KINDS[kind]
         if mkfs is None:
             words = ["-t", "tmpfs", "-o", f"size={size or mebibytes}m", "tmpfs"]
@@ -31,7 +33,7 @@ def disk(conductor):
             image = conductor.directory / "image"
             with open(image, "wb") as file:
                 file.truncate((size or mebibytes) << 20)
-            subprocess.run([*mkfs, image], check=True, capture_output=True)
+            subprocess.run([*mkfs, *options, image], check=True, capture_output=True)
             words = ["-o", "loop", str(image)]
         done = subprocess.run(["mount", *words, str(place)], capture_output=True, text=True)
         if done.returncode != 0:
@@ -85,6 +87,14 @@ def fill(place, leave):
     os.truncate(place / "filler", max((place / "filler").stat().st_size - leave, 0))
 
 
+def fill_inodes(place):
+    """Makes files until the file system has no place for another."""
+    (place / "many").mkdir()
+    with pytest.raises(OSError):
+        for number in range(10**6):
+            (place / "many" / str(number)).touch()
+
+
 def census(root):
     return sorted(str(p.relative_to(root)) for top in ("images", "layers", "containers", "volumes", "tmp", "blobs")
                   for p in (root / top).rglob("*") if not p.name.startswith(".") and (root / top).exists())
@@ -97,12 +107,25 @@ FULL = {
     "cp": (["cp", "{dir}/big", "web:/big"], ["exec", "web", "--", "test", "-e", "/big"]),
     "volume": (["create", "large", "-v", "data:/data"], ["volumes", "-q"]),
     "commit": (["commit", "large-1", "new"], ["run", "--rm", "new", "--", "true"]),
+    "pull": (["pull", "{host}/new"], ["run", "--rm", "{host}/new", "--", "/busybox", "true"]),
+    "run": (["run", "--rm", "box", "--", "true"], ["exec", "web", "--", "true"]),
+    "run in the background": (["run", "-d", "box", "two", "--", "sleep", "1000"], ["exec", "two", "--", "true"]),
 }
 
 
+@pytest.fixture
+def registry():
+    """Has an image `new` whose layer is of six megabytes."""
+    made = LyingRegistry()
+    made.serve(Image([tar({"busybox": busybox(), "big": os.urandom(6 << 20)})], packing=""), "new")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("full", ["bytes", "inodes"])
 @pytest.mark.parametrize("what", FULL)
-def test_a_full_disk_is_said_nothing_is_left_and_then_it_works(conductor, disk, what):
-    place = disk("tmpfs", 48)
+def test_a_full_disk_is_said_nothing_is_left_and_then_it_works(conductor, disk, registry, what, full):
+    place = disk("tmpfs", 48) if full == "bytes" else disk("ext4", 96, ["-N", "2048"])
     here = conductor.directory
     (here / "big").write_bytes(os.urandom(6 << 20))
     (here / "F").write_text("FROM box\nRUN head -c 6000000 /dev/urandom > /big\n")
@@ -121,17 +144,20 @@ def test_a_full_disk_is_said_nothing_is_left_and_then_it_works(conductor, disk, 
         conductor.ok("save", "saved", "-o", here / "saved.tar")
         conductor.ok("rmi", "saved")
         conductor.ok("prune", "--force")
-    words, proof = FULL[what]
+    words, proof = ([word.format(dir=here, host=registry.host) for word in part] for part in FULL[what])
     before = census(conductor.root)
-    fill(place, 512 << 10)
-    done = conductor.run(*(word.format(dir=here) for word in words))
+    if full == "bytes":
+        fill(place, 0 if what.startswith("run") else 512 << 10)
+    else:
+        fill_inodes(place)
+    done = conductor.run(*words)
     assert done.returncode != 0
     assert re.search("No space left on device|does not fit|is full", done.stderr), done.stderr
     assert "hint: " in done.stderr, done.stderr
-    (place / "filler").unlink()
+    (place / "filler").unlink() if full == "bytes" else shutil.rmtree(place / "many")
     left = [name for name in census(conductor.root) if name not in before]
     assert [name for name in left if not name.startswith("rw/")] == [], left
-    conductor.ok(*(word.format(dir=here) for word in words))
+    conductor.ok(*words)
     assert conductor.ok(*proof) in ("", "data\n")
 
 
