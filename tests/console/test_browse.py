@@ -1,4 +1,5 @@
 """Looking: what the list shows at every size, and the keys that only look."""
+import re
 import subprocess
 import sys
 import time
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from console.keys import SIZES, open_console, row_of, select
+from support.waiting import wait_until
 
 
 def test_an_empty_console_says_what_to_press(conductor):
@@ -312,3 +314,48 @@ def test_an_idle_console_sleeps(conductor):
     begun, before = time.monotonic(), switches()
     screen.wait_for(lambda: time.monotonic() - begun > 4)
     assert switches() - before <= 3 * 4 + 4, "three wake-ups a second, and one each for what is still settling"
+
+
+def test_logs_of_marked_containers_come_in_the_order_of_time_with_their_names(conductor):
+    conductor.busybox_image()
+    for name in ("one", "two"):
+        conductor.ok("run", "box", name, "-d", "-v", f"{conductor.directory}:/d", "--", "/bin/sh", "-c",
+                     f"n=0; while [ $n -lt 40 ]; do while [ ! -e /d/{name}.$n ]; do sleep 0.02; done; echo {name} says $n; n=$((n+1)); done; sleep 1000")
+    said = []
+    for n in range(3):
+        for name in ("two", "one"):
+            (conductor.directory / f"{name}.{n}").write_text("")
+            said.append(f"{name} says {n}")
+            wait_until(lambda: said[-1] in conductor.ok("logs", name))
+    screen = open_console(conductor)
+    select(screen, "one")
+    screen.press("*", "l")
+    screen.wait_for_text("one, two: logs")
+    screen.wait_for_text("two says 2")
+    shown = [line.split("│")[2].strip() for line in screen.lines if " says " in line]
+    assert [line.split(None, 1) for line in shown] == [[text.split()[0], text] for text in said]
+    (conductor.directory / "two.3").write_text("")
+    screen.wait_for_text("two says 3")
+
+
+def test_logs_with_their_times_since_some_time_and_saved(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "--", "/bin/sh", "-c", r"seq 1 5000; printf 'odd \033[2J\n'; sleep 1000")
+    wait_until(lambda: "odd" in conductor.ok("logs", "web"))
+    screen = open_console(conductor)
+    select(screen, "web")
+    screen.press("l")
+    screen.wait_for_text("5000")
+    screen.press("t")
+    screen.wait_for(lambda: any(re.search(r"│\d\d:\d\d:\d\d 5000 ", line) for line in screen.lines), what="the times")
+    screen.press("t", "@", *"soon", "Enter")
+    screen.wait_for_text("'soon' ")
+    screen.press("@", *"all", "Enter", "g")
+    screen.wait_for(lambda: any(re.search(r"│1 +│", line) for line in screen.lines), what="the first line")
+    path = conductor.directory / "saved"
+    screen.press(">", *str(path), "Enter")
+    screen.wait_for_text("saved 5001 lines")
+    assert path.read_text() == "".join(f"{n}\n" for n in range(1, 5001)) + "odd \\x1b[2J\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    screen.press(">", *str(path), "Enter")
+    screen.wait_for_text("File exists")

@@ -204,7 +204,7 @@ TEST(Settings, EachMistakeIsToldWithItsLineAndTheRestCounts)
   EXPECT_TRUE(problems[1].starts_with("c:5: there is no setting 'them'; did you mean 'theme'")) << problems[1];
   EXPECT_TRUE(problems[2].starts_with("c:7: 'Ctrl' is no key")) << problems[2];
   EXPECT_TRUE(problems[3].starts_with("c:7: the key of 'sort'")) << problems[3];
-  EXPECT_TRUE(problems[4].starts_with("c:8: keys are for list, panes, copy or everywhere")) << problems[4];
+  EXPECT_TRUE(problems[4].starts_with("c:8: keys are for list, panes, text, copy or everywhere")) << problems[4];
 }
 
 TEST(Settings, ABrokenFileIsOneSentence)

@@ -59,6 +59,25 @@ constexpr Action screen_actions[] = {
      "gives the mouse to your terminal, for marking as it does, and takes it back"},
     {Mode::prefix, "?", "pane_help", "keys", "the keys of panes"},
 
+    {Mode::text, "j Down", "down", "down", "a row down"},
+    {Mode::text, "k Up", "up", "up", "a row up"},
+    {Mode::text, "Ctrl-D PgDn Space", "page_down", "page down", "half a page down"},
+    {Mode::text, "Ctrl-U PgUp", "page_up", "page up", "half a page up"},
+    {Mode::text, "g Home", "top", "top", "the oldest line"},
+    {Mode::text, "G End", "follow", "follow", "the newest line, and each one that comes"},
+    {Mode::text, "Left", "shift_left", "left", "to the left, where lines are not wrapped"},
+    {Mode::text, "Right", "shift_right", "right", "to the right, where lines are not wrapped"},
+    {Mode::text, "w", "wrap", "wrap", "wraps long lines, or cuts them"},
+    {Mode::text, "t", "stamps", "times", "shows when each line of a log came"},
+    {Mode::text, "@", "since", "since", "a log from some time on: 10m, 2h, 2026-11-22T09:44:02Z"},
+    {Mode::text, "/", "search", "search", "looks for a text, from the newest line back while it is live"},
+    {Mode::text, "?", "search_back", "search back", "looks for a text further back"},
+    {Mode::text, "v", "select", "mark", "marks from the newest line, or the first that is seen, and copies"},
+    {Mode::text, "V", "select_lines", "mark lines", "marks whole lines"},
+    {Mode::text, ">", "save", "save", "writes all lines into a file"},
+    {Mode::text, "c Ctrl-C", "cancel", "cancel", "ends what runs here and takes it back"},
+    {Mode::text, "q Esc", "close", "close", "closes the pane; what runs in it goes on"},
+
     {Mode::copy, "j Down", "down", "down", "a line down"},
     {Mode::copy, "k Up", "up", "up", "a line up"},
     {Mode::copy, "h Left Backspace", "left", "left", "a character to the left"},
@@ -178,8 +197,11 @@ struct ModeWord {
   Mode mode;
   std::string_view word;
 };
-constexpr ModeWord mode_words[] = {
-    {Mode::list, "list"}, {Mode::prefix, "panes"}, {Mode::copy, "copy"}, {Mode::always, "everywhere"}};
+constexpr ModeWord mode_words[] = {{Mode::list, "list"},
+                                   {Mode::prefix, "panes"},
+                                   {Mode::text, "text"},
+                                   {Mode::copy, "copy"},
+                                   {Mode::always, "everywhere"}};
 
 } // namespace
 
@@ -276,6 +298,7 @@ std::string_view mode_name(Mode mode)
   switch (mode) {
   case Mode::list: return "lists";
   case Mode::prefix: return "panes, after Ctrl-G";
+  case Mode::text: return "panes of lines";
   case Mode::copy: return "panes, after Ctrl-G [";
   case Mode::dialog: return "dialogs";
   case Mode::always: return "everywhere";

@@ -17,6 +17,7 @@ namespace conductor::command {
 enum class Mode : char {
   list,   // the tables of containers and images
   prefix, // after Ctrl-G
+  text,   // panes of lines: logs, steps, inspections
   copy,   // scrolling and copying in a pane
   dialog, // forms, questions, the palette, help
   always  // list and dialog

@@ -89,7 +89,7 @@ Settings parse_settings(std::string_view written, const std::string& file,
     const auto mode = mode_of(key.path[1]);
     if (!mode) {
       if (key.path.size() > 2) return; // told at its beginning
-      wrong(key.line, "keys are for list, panes, copy or everywhere, not for '" + key.path[1] + "'");
+      wrong(key.line, "keys are for list, panes, text, copy or everywhere, not for '" + key.path[1] + "'");
       return;
     }
     const Json& value = document["keys"][key.path[1]];
@@ -154,7 +154,7 @@ std::string settings_template()
   text += "  // A key is written x, X, F5, Ctrl-U, PgUp, Space; several with spaces between; \"\" is none.\n  "
           "\"keys\": {\n";
   bool first = true;
-  for (const Mode mode : {Mode::list, Mode::prefix, Mode::copy, Mode::always}) {
+  for (const Mode mode : {Mode::list, Mode::prefix, Mode::text, Mode::copy, Mode::always}) {
     text += fmt::format("{}    \"{}\": {{ // {}\n", first ? "" : ",\n", word_of(mode), mode_name(mode));
     first = false;
     for (const Action& action : actions())

@@ -127,6 +127,7 @@ private:
   FormWorld form_world();
   void copy_out(const std::string& text, const std::string& what);
   void take_copied(Pane& pane);
+  void save_lines(Pane& pane);
 
   void do_down(const command::Action&, const Key&);
   void do_up(const command::Action&, const Key&);

@@ -15,6 +15,7 @@
 #include <array>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace conductor::console {
 namespace {
@@ -24,6 +25,7 @@ using command::Danger;
 using command::Needs;
 
 // The order stays as it is for so long after a cursor key: nobody shall hit another row than the one they saw.
+constexpr std::size_t most_merged_logs = 50;
 constexpr std::uint64_t sort_freeze_us = 5'000'000;
 constexpr std::size_t bulk_asks_above = 5;
 
@@ -305,21 +307,59 @@ void App::do_inspect(const Action&, const Key&)
   });
 }
 
+// Of the marked ones together, where some are.
 void App::do_logs(const Action&, const Key&)
 {
-  const ContainerRow* row = selected_row();
-  if (row == nullptr) return;
+  std::vector<LogPane::Log> logs;
+  std::string silent;
   try {
-    const Fd directory = Containers{root_}.directory(row->id);
-    Fd log{openat(directory.get(), "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
-    if (!log) {
-      say(Role::muted, row->name + " has printed nothing yet");
+    for (const ContainerRow* row : targets()) {
+      const Fd directory = Containers{root_}.directory(row->id);
+      Fd log{openat(directory.get(), "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
+      if (log)
+        logs.push_back({row->name, std::move(log)});
+      else
+        silent += (silent.empty() ? "" : ", ") + row->name;
+    }
+    if (logs.size() > most_merged_logs) {
+      say(Role::warning, fmt::format("at most {} logs fit into one pane", most_merged_logs));
       return;
     }
-    show_pane(std::make_unique<LogPane>(free_number(), loop_, row->name, std::move(log)));
+    if (!silent.empty()) say(Role::muted, silent + (logs.empty() ? " has" : ": have") + " printed nothing yet");
+    if (!logs.empty()) show_pane(std::make_unique<LogPane>(free_number(), loop_, std::move(logs)));
   } catch (const Error& error) {
     say(Role::message_bad, std::string{error.sentence()});
   }
+}
+
+// A new file, which only its owner may read: logs hold what they hold.
+void App::save_lines(Pane& pane)
+{
+  const std::string path = std::exchange(pane.save_to, {});
+  const auto* lines = dynamic_cast<const TextPane*>(&pane);
+  if (path.empty() || lines == nullptr) return;
+  if (options_.read_only) {
+    say(Role::warning, "this console only looks (--read-only)");
+    return;
+  }
+  const Fd file{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+  if (!file) {
+    say(Role::message_bad, std::string{Error{"save to " + path, errno}.sentence()});
+    return;
+  }
+  const std::string text = lines->whole_text();
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t wrote = ::write(file.get(), text.data() + done, text.size() - done);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) {
+      const int number = errno;
+      ::unlink(path.c_str());
+      say(Role::message_bad, std::string{Error{"save to " + path, number}.sentence()});
+      return;
+    }
+    done += static_cast<std::size_t>(wrote);
+  }
+  say(Role::message_good, fmt::format("saved {} lines, {}, to {}", lines->lines(), size_text(text.size()), path));
 }
 
 void App::do_shell(const Action&, const Key&)

@@ -226,9 +226,15 @@ std::vector<std::pair<std::string, std::string>> App::hint_keys() const
     for (const auto name : prefix) add(name, Mode::prefix);
     return hints;
   }
-  if (const Pane* here = focus_ == Area::pane ? focused_pane() : nullptr; here != nullptr && here->copying()) {
-    for (const auto name : copy) add(name, Mode::copy);
-    return hints;
+  if (const Pane* here = focus_ == Area::pane ? focused_pane() : nullptr; here != nullptr) {
+    if (here->copying())
+      for (const auto name : copy) add(name, Mode::copy);
+    else
+      for (const auto name : here->hint_names()) add(name, Mode::text);
+    if (!hints.empty()) {
+      hints.emplace_back(command::prefix_text(), "panes");
+      return hints;
+    }
   }
   if (focus_ == Area::images)
     for (const auto name : images) add(name, Mode::list);
@@ -255,7 +261,7 @@ void App::draw_hint(Canvas canvas)
                          theme_.style(Role::muted));
     return;
   }
-  if (here != nullptr && !prefix_ && !here->copying()) {
+  if (here != nullptr && !prefix_ && !here->copying() && here->hint_names().empty()) {
     const int x = canvas.print(0, 1, here->hints(), theme_.style(Role::hint_label));
     canvas.print(0, x + 2, "1 list  " + command::prefix_text() + " panes  ? keys", theme_.style(Role::muted));
     return;

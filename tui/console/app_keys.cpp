@@ -163,8 +163,9 @@ void App::pane_key(const Key& key)
     do_prefix({}, key);
     return;
   }
+  const Action* own = here->takes_all_keys() ? nullptr : command::find_action(Mode::text, key_name(key));
   if (auto* job = dynamic_cast<JobPane*>(here);
-      job != nullptr && job->busy() && (key.is(U'c') || key.is_control(U'c'))) {
+      job != nullptr && job->busy() && own != nullptr && own->name == "cancel") {
     for (auto& each : jobs_)
       if (each->number() == job->job()) each->cancel();
     say(Role::warning, "asked it to stop");
@@ -173,10 +174,11 @@ void App::pane_key(const Key& key)
   if (here->key(key)) {
     if (here->dirty) redraw();
     take_copied(*here);
+    save_lines(*here);
     return;
   }
   if (here->takes_all_keys()) return;
-  if (key.is(U'q') || key.is(Named::escape) || (key.is(Named::enter) && !here->busy())) {
+  if ((own != nullptr && own->name == "close") || (key.is(Named::enter) && !here->busy())) {
     close_pane(here->number());
     return;
   }
@@ -335,7 +337,7 @@ void App::on_mouse(const Key& key)
 std::vector<ReadOverlay::Line> App::help_lines(Mode first) const
 {
   std::vector<ReadOverlay::Line> lines;
-  std::vector<Mode> modes{Mode::list, Mode::always, Mode::prefix, Mode::copy, Mode::dialog};
+  std::vector<Mode> modes{Mode::list, Mode::always, Mode::prefix, Mode::text, Mode::copy, Mode::dialog};
   std::stable_partition(modes.begin(), modes.end(), [&](Mode mode) { return mode == first; });
   for (const Mode mode : modes) {
     if (!lines.empty()) lines.push_back({});

@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 
 namespace conductor::console {
 
@@ -38,13 +40,16 @@ public:
   virtual void focus(bool /*on*/) {}
   virtual void copy_mode(bool /*on*/) {}
   virtual bool copying() const { return false; }
-  /// Text for the hint line while it has the focus.
-  virtual std::string hints() const = 0;
+  /// What it says in the hint line while it has the focus and no keys of its own.
+  virtual std::string hints() const { return {}; }
+  /// The rows of Mode::text that are worth a place in the hint line.
+  virtual std::span<const std::string_view> hint_names() const { return {}; }
 
-  std::string copied; ///< text that the user wants in the clipboard; the application takes it
-  bool dirty = true;  ///< has something to draw
-  bool again = false; ///< wants another turn without waiting for a descriptor
-  int unseen = 0;     ///< lines that came while it was hidden
+  std::string save_to; ///< file that the user wants its lines in; the application writes it
+  std::string copied;  ///< text that the user wants in the clipboard; the application takes it
+  bool dirty = true;   ///< has something to draw
+  bool again = false;  ///< wants another turn without waiting for a descriptor
+  int unseen = 0;      ///< lines that came while it was hidden
 
 private:
   int number_;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace conductor::console {
 namespace {
@@ -77,7 +78,11 @@ void JobPane::ended(const Job& job)
   }
 }
 
-std::string JobPane::hints() const { return running_ ? "c cancel  G follow  / search  w wrap" : TextPane::hints(); }
+std::span<const std::string_view> JobPane::hint_names() const
+{
+  static constexpr std::array<std::string_view, 5> names{"cancel", "follow", "search", "wrap", "close"};
+  return running_ ? names : TextPane::hint_names();
+}
 
 std::deque<TextLine> step_lines(const Job& job)
 {

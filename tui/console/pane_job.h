@@ -21,7 +21,7 @@ public:
   void ended(const Job& job);
   bool busy() const override { return running_; }
   std::string status() const override { return running_ ? "running" : "ended"; }
-  std::string hints() const override;
+  std::span<const std::string_view> hint_names() const override;
 
 private:
   struct StepLine {

@@ -1,4 +1,5 @@
-// The log of a container, followed: read straight from its files, a line at a time, at "now" until one scrolls up.
+// The log of a container, or of several in the order of time, followed: read straight from their files, at "now" until
+// one scrolls up.
 #pragma once
 
 #include "core/container/log.h"
@@ -6,22 +7,50 @@
 #include "tui/console/pane_text.h"
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace conductor::console {
 
 class LogPane : public TextPane, public Source {
 public:
-  /// directory: of the log. Throws Error.
-  LogPane(int number, Loop& loop, std::string container_name, Fd directory);
+  struct Log {
+    std::string name; ///< of the container
+    Fd directory;
+  };
+  /// logs: at least one. Throws Error.
+  LogPane(int number, Loop& loop, std::vector<Log> logs);
   ~LogPane() override;
   std::string status() const override;
+  std::span<const std::string_view> hint_names() const override;
   void ready(int fd, std::uint32_t events) override;
   void turn() override { ready(-1, 0); }
 
+protected:
+  bool act(std::string_view name) override;
+  std::string gutter(const TextLine& line) const override;
+
 private:
+  // One log, its next record, and the line of it that has no end yet.
+  struct Reading {
+    Log log;
+    std::unique_ptr<LogReader> reader;
+    std::optional<LogRecord> next;
+    std::optional<std::uint64_t> open_line;
+    std::string open_text;
+    bool ended = false;
+  };
+  void begin();
+  void forget();
+  void take(Reading& reading);
+  void update_gutter();
+  static std::string title_of(const std::vector<Log>& logs);
+
   Loop& loop_;
-  LogReader reader_;
-  bool ended_ = false;
+  std::vector<Reading> logs_;
+  std::int64_t since_ns_ = 0;
+  bool stamps_ = false;
 };
 
 } // namespace conductor::console

@@ -1,10 +1,12 @@
 #include "tui/console/pane_text.h"
 
+#include "tui/command/actions.h"
 #include "tui/terminal/width.h"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -219,15 +221,18 @@ void TextPane::resize(int rows, int columns)
   dirty = true;
 }
 
-int TextPane::rows_of(const TextLine& line) const { return static_cast<int>(row_starts(line, columns_, wrap_).size()); }
+int TextPane::rows_of(const TextLine& line) const
+{
+  return static_cast<int>(row_starts(line, text_columns(), wrap_).size());
+}
 
 std::vector<TextPane::Row> TextPane::visible_rows() const
 {
-  const int room = copy_ && copy_->asking() ? rows_ - 1 : rows_;
+  const int room = has_question() ? rows_ - 1 : rows_;
   std::vector<Row> rows;
   const auto add_line = [&](std::size_t at) {
     const TextLine& line = lines_[at];
-    const auto starts = row_starts(line, columns_, wrap_);
+    const auto starts = row_starts(line, text_columns(), wrap_);
     for (std::size_t i = 0; i < starts.size(); ++i)
       rows.push_back({at, starts[i].byte, i + 1 < starts.size() ? starts[i + 1].byte : line.text.size(),
                       starts[i].column, i == 0});
@@ -254,6 +259,7 @@ void TextPane::draw_row(Canvas canvas, int y, const Row& row, const Theme& theme
   const TextLine& line = lines_[row.line];
   const Style base = theme.style(line.role);
   Style style = base;
+  if (gutter_ > 0 && row.first) canvas.print(y, 0, gutter(line), theme.style(Role::muted), gutter_ - 1);
   int column = left_of(row);
   int skipped = 0;
   each_character(line.text, [&](std::string_view bytes, int columns) {
@@ -289,7 +295,7 @@ void TextPane::draw_row(Canvas canvas, int y, const Row& row, const Theme& theme
 int TextPane::left_of(const Row& row) const
 {
   const int indent = lines_[row.line].indent;
-  return row.first || indent >= columns_ / 2 ? 0 : indent;
+  return gutter_ + (row.first || indent >= text_columns() / 2 ? 0 : indent);
 }
 
 void TextPane::draw(Canvas canvas, const Theme& theme, bool, bool)
@@ -299,13 +305,23 @@ void TextPane::draw(Canvas canvas, const Theme& theme, bool, bool)
   int y = 0;
   for (const Row& row : rows) draw_row(canvas, y++, row, theme);
   if (lines_.empty()) canvas.print(0, 1, "nothing yet", theme.style(Role::muted));
-  if (copy_ && copy_->asking()) copy_->draw_question(canvas, theme);
+  if (question_) {
+    const Style style = theme.style(Role::input);
+    canvas.fill({rows_ - 1, 0, 1, canvas.columns()}, style);
+    const int x = canvas.print(rows_ - 1, 0, question_->text + " ", style);
+    question_->answer.draw(canvas, rows_ - 1, x, canvas.columns() - x, style);
+  } else if (copy_ && copy_->asking())
+    copy_->draw_question(canvas, theme);
   dirty = false;
   unseen = 0;
 }
 
 std::optional<CursorPlace> TextPane::cursor() const
 {
+  if (question_) {
+    const int left = text_width(question_->text) + 1;
+    return CursorPlace{rows_ - 1, question_->answer.cursor_column(left, columns_ - left)};
+  }
   if (!copy_) return std::nullopt;
   if (copy_->asking()) return CursorPlace{rows_ - 1, copy_->question_cursor(columns_)};
   const auto at = copy_->cursor();
@@ -321,7 +337,11 @@ std::optional<CursorPlace> TextPane::cursor() const
 
 std::string TextPane::status() const { return copy_ ? copy_->status() : following_ ? "live" : "held"; }
 
-std::string TextPane::hints() const { return "G follow  / search  v mark  w wrap  q close"; }
+std::span<const std::string_view> TextPane::hint_names() const
+{
+  static constexpr std::array<std::string_view, 6> names{"follow", "search", "select", "wrap", "save", "close"};
+  return names;
+}
 
 // ---- copy mode
 
@@ -381,12 +401,12 @@ void TextPane::copy_key(const Key& key)
   const auto at = copy_->cursor();
   if (!wrap_) {
     if (at.column < shift_) shift_ = at.column / 8 * 8;
-    if (at.column >= shift_ + columns_) shift_ = (at.column - columns_) / 8 * 8 + 8;
+    if (at.column >= shift_ + text_columns()) shift_ = (at.column - text_columns()) / 8 * 8 + 8;
   }
   if (is_shown(at)) return;
   // To the top; from there down to the lowest row when the way led downwards.
   top_ = at.line;
-  const auto starts = row_starts(lines_[static_cast<std::size_t>(at.line - dropped_)], columns_, wrap_);
+  const auto starts = row_starts(lines_[static_cast<std::size_t>(at.line - dropped_)], text_columns(), wrap_);
   top_row_ = 0;
   while (top_row_ + 1 < static_cast<int>(starts.size()) &&
          starts[static_cast<std::size_t>(top_row_) + 1].column <= at.column)
@@ -404,7 +424,7 @@ void TextPane::scroll(int rows)
     if (shown.empty()) return;
     top_ = dropped_ + shown.front().line;
     top_row_ = 0;
-    for (const auto starts = row_starts(lines_[shown.front().line], columns_, wrap_);
+    for (const auto starts = row_starts(lines_[shown.front().line], text_columns(), wrap_);
          top_row_ + 1 < static_cast<int>(starts.size()) &&
          starts[static_cast<std::size_t>(top_row_)].byte < shown.front().begin;)
       ++top_row_;
@@ -435,12 +455,49 @@ void TextPane::scroll(int rows)
     following_ = true;
 }
 
-bool TextPane::key(const Key& key)
+bool TextPane::question_key(const Key& key)
 {
-  if (copy_ && key.kind != Key::Kind::mouse) {
-    copy_key(key);
+  dirty = true;
+  if (key.is(Named::escape) || key.is_control(U'c')) {
+    question_.reset();
     return true;
   }
+  if (!key.is(Named::enter)) return question_->answer.key(key);
+  const Question asked = *std::exchange(question_, std::nullopt);
+  if (!asked.answer.text().empty()) asked.then(asked.answer.text());
+  return true;
+}
+
+void TextPane::ask(std::string question, std::string offer, std::function<void(const std::string&)> then)
+{
+  question_ = Question{std::move(question), {}, std::move(then)};
+  question_->answer.set(std::move(offer));
+  dirty = true;
+}
+
+void TextPane::set_gutter(int columns)
+{
+  gutter_ = columns < columns_ / 2 ? columns : 0;
+  top_row_ = 0; // rows are others now
+  dirty = true;
+}
+
+std::string TextPane::whole_text() const
+{
+  std::string text;
+  for (std::uint64_t number = first(); number < end(); ++number) {
+    const TextLine& each = lines_[static_cast<std::size_t>(number - dropped_)];
+    if (gutter_ > 0) {
+      const std::string before = gutter(each);
+      text += before + std::string(static_cast<std::size_t>(std::max(gutter_ - text_width(before), 1)), ' ');
+    }
+    text += line(number).text + "\n";
+  }
+  return text;
+}
+
+bool TextPane::key(const Key& key)
+{
   if (key.kind == Key::Kind::mouse) {
     if (key.mouse.button == terminal::MouseButton::wheel_up)
       scroll(-3);
@@ -448,37 +505,55 @@ bool TextPane::key(const Key& key)
       scroll(3);
     return true;
   }
+  if (question_) return question_key(key);
+  if (copy_) {
+    copy_key(key);
+    return true;
+  }
+  const command::Action* action = command::find_action(command::Mode::text, key_name(key));
+  return action != nullptr && act(action->name);
+}
+
+bool TextPane::act(std::string_view name)
+{
   const int page = std::max(rows_ / 2, 1);
-  if (key.is(U'j') || key.is(Named::down))
+  const auto mark = [&](CopyMode::Kind kind) {
+    copy_mode(true);
+    if (copy_) copy_->select(kind);
+  };
+  if (name == "down")
     scroll(1);
-  else if (key.is(U'k') || key.is(Named::up))
+  else if (name == "up")
     scroll(-1);
-  else if (key.is_control(U'd') || key.is(Named::page_down) || key.is(U' '))
+  else if (name == "page_down")
     scroll(page);
-  else if (key.is_control(U'u') || key.is(Named::page_up))
+  else if (name == "page_up")
     scroll(-page);
-  else if (key.is(U'g') || key.is(Named::home))
+  else if (name == "top")
     follow(false);
-  else if (key.is(U'G') || key.is(Named::end))
+  else if (name == "follow")
     follow(true);
-  else if (key.is(U'w')) {
+  else if (name == "wrap") {
     wrap_ = !wrap_;
     shift_ = 0;
-    dirty = true;
-  } else if (key.is(Named::right) && !wrap_)
-    shift_ += 8, dirty = true;
-  else if (key.is(Named::left) && !wrap_)
-    shift_ = std::max(shift_ - 8, 0), dirty = true;
-  else if (key.is(U'/') || key.is(U'?')) {
+  } else if (name == "shift_right" && !wrap_)
+    shift_ += 8;
+  else if (name == "shift_left" && !wrap_)
+    shift_ = std::max(shift_ - 8, 0);
+  else if (name == "search" || name == "search_back") {
     // What came last is looked for first while it is live.
-    const char direction = key.is(U'?') || following_ ? '?' : '/';
+    const char direction = name == "search_back" || following_ ? '?' : '/';
     copy_mode(true);
     if (copy_) copy_->ask(direction);
-  } else if (key.is(U'v') || key.is(U'V') || key.is_control(U'v')) {
-    copy_mode(true);
-    if (copy_) copy_key(key);
-  } else
+  } else if (name == "select")
+    mark(CopyMode::Kind::characters);
+  else if (name == "select_lines")
+    mark(CopyMode::Kind::lines);
+  else if (name == "save")
+    ask("save to the file", "", [this](const std::string& path) { save_to = path; });
+  else
     return false;
+  dirty = true;
   return true;
 }
 

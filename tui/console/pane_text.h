@@ -3,9 +3,12 @@
 #pragma once
 
 #include "tui/console/copy_mode.h"
+#include "tui/console/editor.h"
 #include "tui/console/pane.h"
 
+#include <algorithm>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,7 +19,9 @@ namespace conductor::console {
 struct TextLine {
   std::string text; ///< may hold SGR sequences, which colour it; every other control character is shown
   Role role = Role::text;
-  int indent = 0; ///< columns that continuation rows are indented by
+  int indent = 0;           ///< columns that continuation rows are indented by
+  std::int64_t time_ns = 0; ///< CLOCK_REALTIME at which it came, where that is known
+  std::uint8_t source = 0;  ///< which of several wrote it
 };
 
 class TextPane : public Pane, private CopyText {
@@ -33,7 +38,7 @@ public:
   void resize(int rows, int columns) override;
   void copy_mode(bool on) override;
   bool copying() const override { return copy_.has_value(); }
-  std::string hints() const override;
+  std::span<const std::string_view> hint_names() const override;
 
   void add(TextLine line);
   /// Bytes of a stream: cut into lines; the last one may still be growing.
@@ -44,9 +49,18 @@ public:
   /// Changes line `index`, counted over all lines ever added; nothing when it was dropped already.
   void set_line(std::uint64_t index, TextLine line);
   void follow(bool on);
+  /// All lines as they are shown, gutter and all, with controls made visible.
+  std::string whole_text() const;
 
 protected:
   void set_title(std::string title) { title_ = std::move(title); }
+  /// What a row of Mode::text does; false when it does nothing here.
+  virtual bool act(std::string_view name);
+  /// What stands before each line, in a column of its own; not part of what is copied.
+  virtual std::string gutter(const TextLine& /*line*/) const { return {}; }
+  void set_gutter(int columns);
+  /// Asks for a line of text in the lowest row; `then` gets what was typed.
+  void ask(std::string question, std::string offer, std::function<void(const std::string&)> then);
 
 private:
   struct Row {
@@ -63,6 +77,9 @@ private:
   void scroll(int rows);
   void copy_key(const Key& key);
   bool is_shown(CopyMode::Place place) const;
+  bool question_key(const Key& key);
+  bool has_question() const { return question_ || (copy_ && copy_->asking()); }
+  int text_columns() const { return std::max(columns_ - gutter_, 1); }
   int left_of(const Row& row) const;
   std::vector<Row> visible_rows() const;
   void draw_row(Canvas canvas, int y, const Row& row, const Theme& theme) const;
@@ -76,7 +93,14 @@ private:
   int top_row_ = 0;       ///< row within it
   int rows_ = 1, columns_ = 80;
   int shift_ = 0; ///< columns scrolled to the right when not wrapping
+  int gutter_ = 0;
   std::optional<CopyMode> copy_;
+  struct Question {
+    std::string text;
+    LineEditor answer;
+    std::function<void(const std::string&)> then;
+  };
+  std::optional<Question> question_;
 };
 
 } // namespace conductor::console
