@@ -672,6 +672,36 @@ def test_flushed_rules_are_mended_by_the_next_command(box):
     assert box.run("ps").stderr == ""
 
 
+def test_an_answer_that_did_not_fit_is_asked_for_again(box):
+    """ENOBUFS for each of the answers that networks reads from the kernel, once: it tells the same, or what failed."""
+    if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"]).returncode != 0:
+        pytest.skip("strace does not work here")
+    serve(box, "web", "--expose", "80-8080")
+    serve(box, "db")
+    box.ok("peer", "web", "db")
+    before = kernel()
+    command = box.command("networks", "--json")
+
+    def told(*tracing):
+        done = subprocess.run([*tracing, *command], capture_output=True, text=True, env=box.environment_under_strace(), timeout=60)
+        said = json.loads(done.stdout)["containers"] if done.returncode == 0 else None
+        return done.returncode, said, done.stderr
+
+    right = told()
+    trace = box.directory / "trace"
+    number, failed = 0, []
+    while number < 200:
+        number += 1
+        status, said, errors = told("strace", "-f", "-qq", "-o", str(trace), "-e", "trace=recvfrom", "-e",
+                                    f"inject=recvfrom:error=ENOBUFS:when={number}")
+        if "INJECTED" not in trace.read_text():
+            break
+        assert (status, said) == right[:2] or (status == 1 and "No buffer space" in errors), errors
+        failed += [number] if status else []
+    assert 5 < number < 200 and len(failed) < number / 2
+    assert kernel() == before
+
+
 def test_a_table_of_that_name_of_somebody_elses_stays(box):
     outside.run("nft", "add table inet conductor; add chain inet conductor mine")
     mine = outside.run("nft", "list", "ruleset")
