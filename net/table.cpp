@@ -21,7 +21,7 @@ namespace conductor::net {
 namespace {
 
 // Counts up with every change of the text below; it is the name of an empty chain, so one question tells it.
-constexpr unsigned version = 4;
+constexpr unsigned version = 5;
 constexpr std::string_view version_prefix = "version_";
 
 // $group: the group of our links. Why each rule is as it is:
@@ -38,6 +38,7 @@ constexpr std::string_view version_prefix = "version_";
 //  forward      no shortcut for established connections: what is withdrawn ends with the next packet. Translated ones
 //               are tied to direction and group, or a container would leave through a port that somebody else
 //               published. Refusals are TCP resets, since ICMP errors are limited in number.
+//               A set is asked last, since it counts whoever it finds.
 //  others       what is not ours passes, unless conductor switched forwarding on.
 //  strays       for a container whose link is gone (who has CAP_NET_ADMIN inside can delete it): the route is gone with
 //               it, so its packets would leave by the host's default route, unanswered. Packets of the host itself are
@@ -141,8 +142,8 @@ constexpr std::string_view text = R"(table inet conductor {
 		iifname . oifname @peers accept
 		oifgroup $group ct direction original ct status dnat accept
 		iifgroup $group ct direction reply ct status dnat accept
-		iifname @internet oifgroup != $group accept
-		oifname @internet iifgroup != $group ct state established,related accept
+		oifgroup != $group iifname @internet accept
+		iifgroup != $group ct state established,related oifname @internet accept
 		update @blocked { iifname . oifname }
 		goto refused
 	}

@@ -91,6 +91,15 @@ def test_internet_goes_and_comes_with_its_element(world):
     assert {web.reaches(address, 80) for address in targets} == {"refused"}
 
 
+def test_what_is_refused_is_counted_as_refused_alone(world):
+    web, db = world.container("web", 7, "internet=1"), world.container("db", 9)
+    for address in both(db):
+        wait_until(lambda: world.host.reaches(address, 80) == "yes", 10, "its route is there: the kernel makes IPv6's a little later")
+        assert web.reaches(address, 80) == web.reaches(address, 80, "udp") == "refused"
+    assert [each["packets"] for each in world.drive("passages") if each["from"] == 7] == [0]
+    assert sum(each["packets"] for each in world.drive("refusals")) >= 4
+
+
 def test_host_routes_for_nobody_else(world):
     world.internet.run("ip", "route", "add", "192.168.5.0/24", "via", f"{world.NET}.2")
     world.internet.run("ip", "-6", "route", "add", f"{world.LAN6}/64", "via", f"{world.NET6}2")
@@ -171,6 +180,86 @@ def test_spoofing_and_loopback_of_the_host(world):
     spoofer.bind((db.address, 0))
     spoofer.sendto(b"x", (world.gateway, 9))
     assert {"from": "cond7", "to": "cond7", "packets": 1} in world.drive("refusals")
+
+
+def checksum(data):
+    words = struct.unpack(f"!{len(data) // 2}H", data)
+    total = sum(words)
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def packet(source, target, port, options=b"", protocol=17, payload=None):
+    """IPv4 or IPv6 with a UDP datagram (without a checksum where that is allowed), as it goes over a wire."""
+    if payload is None:
+        payload = struct.pack("!HHHH", 4000, port, 8 + 5, 0) + b"evil!"
+    if ":" in target:
+        pseudo = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target) + struct.pack("!II", len(payload), 17)
+        payload = payload[:6] + struct.pack("!H", checksum(pseudo + payload + bytes(len(payload) % 2))) + payload[8:]
+        return struct.pack("!IHBB", 6 << 28, len(payload), 17, 64) + pseudo[:32] + payload
+    words = 5 + len(options) // 4
+    head = struct.pack("!BBHHHBBH4s4s", 0x40 | words, 0, 4 * words + len(payload), 1, 0, 64, protocol, 0,
+                       socket.inet_aton(source), socket.inet_aton(target)) + options
+    head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
+    return head + payload
+
+
+def test_packets_made_by_hand_lead_nowhere(world):
+    """CAP_NET_RAW is in the default set: a container writes what it likes on its wire. It has a published port, so that
+    route_localnet is on, and a peer; what it sends must not arrive as anybody else, nor anywhere but where it may."""
+    web = world.container("web", 7, "port=tcp/8080/80")
+    db, other = world.container("db", 9, "peer=7:web"), world.container("other", 11, "internet=1")
+    heard = {}
+    port = 5000
+    for space, addresses in ((world.host, ("127.0.0.1", "0.0.0.0", "::")), (world.internet, ("0.0.0.0", "::")), (world.lan, ("0.0.0.0", "::")),
+                             (other, ("0.0.0.0", "::")), (db, ("0.0.0.0", "::"))):
+        for address in addresses:
+            made = space.make_socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+            if ":" in address:
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            made.bind((address, port if address != "127.0.0.1" else port + 1))
+            made.setblocking(False)
+            heard[space.name or "host", address] = made
+    inside_mac, host_mac = bytes.fromhex("02c001000007"), bytes.fromhex("02c000000007")
+    wire = web.make_socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    wire.bind(("eth0", 0))
+
+    def send(ethertype, data, target=host_mac, source=inside_mac):
+        wire.send(target + source + struct.pack("!H", ethertype) + data)
+
+    loose = bytes([131, 7, 4]) + socket.inet_aton(other.address) + b"\0"  # loose source route (RFC 791)
+    inner = packet(web.address, other.address, port)
+    lan, net, lan6, net6 = f"{world.LAN}.2", f"{world.NET}.1", f"{world.LAN6}2", f"{world.NET6}1"
+    evil = [packet(web.address, "127.0.0.1", port + 1), packet("127.0.0.1", "127.0.0.1", port + 1), packet("127.0.0.1", world.gateway, port),
+            packet(world.gateway, world.gateway, port), packet(world.gateway, db.address, port), packet(db.address, world.gateway, port),
+            packet(other.address, net, port), packet(lan, world.gateway, port), packet("0.0.0.0", world.gateway, port),
+            packet("255.255.255.255", world.gateway, port), packet("224.0.0.1", world.gateway, port), packet(web.address, other.address, port),
+            packet(web.address, net, port), packet(web.address, f"{world.LAN}.1", port), packet(web.address, world.gateway, port, loose),
+            packet(web.address, world.gateway, 0, protocol=4, payload=inner), packet(db.address, db.address, port)]
+    evil6 = [packet("::1", world.gateway6, port), packet(web.address6, "::1", port), packet(world.gateway6, db.address6, port),
+             packet(db.address6, world.gateway6, port), packet(other.address6, net6, port), packet(web.address6, other.address6, port),
+             packet(web.address6, net6, port), packet("fe80::7", world.gateway6, port), packet("::", world.gateway6, port),
+             packet(lan6, world.gateway6, port)]
+    for target in (host_mac, b"\xff" * 6, bytes.fromhex("01005e000001")):
+        for data in evil:
+            send(0x0800, data, target)
+            send(0x8100, struct.pack("!HH", 0, 0x0800) + data, target)  # a VLAN tag of number 0 means no VLAN
+        for data in evil6:
+            send(0x86DD, data, target)
+    send(0x0800, evil[5], source=bytes.fromhex("02c001000009"))
+    # What is sent is heard in order: these two come last, and are the only ones to come.
+    send(0x0800, packet(web.address, world.gateway, port))
+    send(0x0800, packet(web.address, db.address, port))
+
+    def take(name, address):
+        try:
+            return heard[name, address].recvfrom(100)[1][0]
+        except BlockingIOError:
+            return None
+
+    for name, address in (("host", "0.0.0.0"), ("db", "0.0.0.0")):
+        assert wait_until(lambda: take(name, address), 10, f"{name} hears what it may") == web.address
+    assert [(key, heard_of) for key in heard if (heard_of := take(*key))] == []
 
 
 def full(table_set, first):
