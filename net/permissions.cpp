@@ -315,6 +315,14 @@ Standing standing_among(const std::vector<Permission>& all, const std::vector<Li
   return standing;
 }
 
+bool leads_from_loopback(const std::vector<Permission>& permissions)
+{
+  constexpr auto loopback = std::byte{127};
+  return std::any_of(permissions.begin(), permissions.end(), [](const Permission& each) {
+    return each.set == "published" || (each.set == "published_at" && each.element.key.bytes.front() == loopback);
+  });
+}
+
 bool has_ports(const std::vector<Permission>& permissions)
 {
   return std::any_of(permissions.begin(), permissions.end(), [](const Permission& each) { return !is_of_links(each); });

@@ -65,6 +65,8 @@ unsigned count_after(const Standing& standing, const Difference& difference, Lin
 void add_routed(Difference& difference, const Standing& standing, const std::vector<LinkIndex>& links,
                 const Subnet& subnet);
 bool has_ports(const std::vector<Permission>& permissions);
+// Is any of them reached at the host's 127.0.0.0/8? Only that needs route_localnet.
+bool leads_from_loopback(const std::vector<Permission>& permissions);
 // `all` as it will be.
 std::vector<Permission> after(const std::vector<Permission>& all, const Difference& difference);
 

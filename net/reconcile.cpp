@@ -143,7 +143,8 @@ struct Flags {
 
   void set(Trace& trace, Netlink& route, Of which) const
   {
-    const bool localnet = has_ports(after(standing.own, difference)), had_localnet = has_ports(standing.own);
+    const bool localnet = leads_from_loopback(after(standing.own, difference));
+    const bool had_localnet = leads_from_loopback(standing.own);
     for (const LinkIndex link : links_in(difference, index)) {
       const auto before = standing.counts.find(link);
       const bool forwarded = before != standing.counts.end() && before->second.permissions != 0;
@@ -467,7 +468,8 @@ std::vector<std::string> repair(Trace& trace, std::string_view root_id, const st
         std::find_if(links.begin(), links.end(), [&](const Link& one) { return one.name == link_name(each.index); });
     const bool now = std::find(forwarding.begin(), forwarding.end(), link->index) != forwarding.end();
     if (now == is_routed(each)) continue;
-    set_reach(trace, sockets.route, each.index, {.forwards = is_routed(each), .localnet = !each.published.empty()});
+    const bool localnet = leads_from_loopback(permissions_of(root_id, each, subnet));
+    set_reach(trace, sockets.route, each.index, {.forwards = is_routed(each), .localnet = localnet});
     mended.push_back(fmt::format("forwarding of {} was {}", link->name, now ? "on" : "off"));
   }
   return mended;

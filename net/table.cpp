@@ -26,7 +26,7 @@ constexpr std::string_view version_prefix = "version_";
 
 // $group: the group of our links. Why each rule is as it is:
 //  guard        a container's packets carry its own address (its link is the way back to it), never reach 127.0.0.0/8
-//               of the host (route_localnet is on where ports are published), and route nothing: no router
+//               of the host (route_localnet is on where ports are published there), and route nothing: no router
 //               advertisement and no redirect is taken. Both ends know each other for good, so nothing of IPv6's
 //               neighbour discovery is needed, nor an address of the link alone: each would be a new entry in the
 //               kernel's table of neighbours, which all links share. A link without any permission is refused here,

@@ -145,6 +145,13 @@ def test_published_at_one_address(world):
     assert world.lan.reaches(f"{world.LAN}.2", 8080) == world.internet.reaches(f"{world.NET}.2", 8080) == "refused"
     assert world.lan.reaches(f"{world.LAN}.2", 8081) == world.lan.reaches(f"{world.LAN6}2", 8082) == "yes"
     assert world.internet.reaches(f"{world.NET}.2", 8081) == "refused"
+    localnet = Path("/proc/sys/net/ipv4/conf/cond7/route_localnet")
+    assert localnet.read_text() == "1\n"
+    world.change(web, f"port=tcp/8081/80/{world.LAN}.2")
+    assert localnet.read_text() == "0\n", "nothing leads from the loopback any more"
+    assert world.lan.reaches(f"{world.LAN}.2", 8081) == "yes"
+    world.change(web, "port=tcp/8080/80/127.0.0.1")
+    assert localnet.read_text() == "1\n" and world.host.reaches("127.0.0.1", 8080) == "yes"
     refused = world.drive("change", *world.words(web), "port=tcp/8083/80/::1", check=False)
     assert "::1" in refused.stderr and "127.0.0.1" in refused.stderr
 

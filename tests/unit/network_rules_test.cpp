@@ -151,6 +151,12 @@ TEST(Permissions, DifferByWhatIsMissingAndExtra)
   EXPECT_EQ(count_after(standing, changes, 7, subnet), 5U);
   EXPECT_TRUE(has_ports(after(now, changes)));
   EXPECT_FALSE(has_ports(now));
+  for (const auto& [address, leads] :
+       {std::pair{"", true}, {"127.0.0.5", true}, {"192.0.2.1", false}, {"2001:db8::1", false}}) {
+    const WantedLink at{
+        .name = "web", .index = 7, .published = {{.protocol = "tcp", .host_address = address, .outer = 1, .inner = 1}}};
+    EXPECT_EQ(leads_from_loopback(permissions_of("r", at, subnet)), leads) << address;
+  }
 }
 
 TEST(Permissions, AreCountedInTheSetOfThoseThatForward)
