@@ -39,9 +39,14 @@ inline constexpr Guard call_filter{"call_filter"};             // the system-cal
 inline constexpr Guard clean_environment{"clean_environment"}; // nothing of the caller's environment goes inside
 inline constexpr Guard own_network{"own_network"};             // a network namespace of its own
 
+// Who copies files in and out.
+inline constexpr Guard copies_inside{"copies_inside"}; // stands in the container, where names mean its files
+
 // Archives.
 inline constexpr Guard entry_names{"entry_names"};     // names that are absolute or climb are refused
 inline constexpr Guard beneath_layer{"beneath_layer"}; // what is unpacked is looked up below its layer, through no link
+inline constexpr Guard fresh_files{"fresh_files"};     // and is a new file, whatever was there before
+inline constexpr Guard whole_files{"whole_files"};     // content is what is in the archive, nothing between
 inline constexpr Guard own_attributes{"own_attributes"}; // attributes that steer overlayfs are set by the kernel alone
 inline constexpr Guard known_sizes{"known_sizes"};       // no size below zero or beyond what a disk holds
 inline constexpr Guard bomb_limit{"bomb_limit"};         // a layer grows to no more than its limit

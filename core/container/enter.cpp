@@ -1,6 +1,7 @@
 #include "core/container/enter.h"
 
 #include "core/base/error.h"
+#include "core/base/guard.h"
 #include "core/base/undo.h"
 #include "core/container/channel.h"
 #include "core/container/command.h"
@@ -110,6 +111,7 @@ namespace {
 
 void join(Trace& trace, const Container& container, int pidfd)
 {
+  if (!holds(guard::copies_inside)) return;
   kernel::hide_from_container(trace);
   kernel::enter_namespaces(trace, pidfd, CLONE_NEWNS | (container.spec.user_namespace ? CLONE_NEWUSER : 0),
                            fmt::format("nsenter --target {} --user --mount", container.status.pid));

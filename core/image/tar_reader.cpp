@@ -288,7 +288,7 @@ void TarReader::read_pax(std::string_view records, bool global)
 void TarReader::pax_record(std::string_view key, std::string_view value, bool global)
 {
   constexpr std::string_view xattr = "SCHILY.xattr.";
-  if (key.starts_with("GNU.sparse."))
+  if (key.starts_with("GNU.sparse.") && holds(guard::whole_files))
     throw Error{"the archive has sparse files, which are not taken", 0, "pack it without --sparse"};
   const bool is_about_one = key == "path" || key == "linkpath" || key == "size" || key.starts_with(xattr);
   // A global header may say who packed it and when; one that renames every entry is no honest archive.

@@ -239,7 +239,7 @@ void LayerTree::begin_file(const std::string& name, uint64_t size)
   guard_entry(size);
   const std::string base = base_name(name);
   const int parent = parent_of(name);
-  constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (holds(guard::fresh_files) ? O_EXCL | O_NOFOLLOW : 0);
   file_ = Fd{::openat(parent, base.c_str(), flags, 0600)};
   if (!file_ && errno == EEXIST) {
     make_way(parent, base, name);

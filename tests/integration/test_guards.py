@@ -29,6 +29,7 @@ from support.oci_image import OCI_MANIFEST, Image, busybox, digest, tar
 from support.probe import compile_probe
 from support.program import TOP, Conductor, program_path
 from support.waiting import wait_until
+from test_cp_attacks import Swapper
 from test_exchange import write_docker_archive
 
 ATTACKS = []  # of (class, function, guards)
@@ -95,6 +96,24 @@ def volume_lands_outside(box):
     source = box.directory / "source"
     source.mkdir()
     box.inside("true", options=[*HOST_USERS, "-v", f"{source}:/linked/made"])
+    return box.canary_is_touched()
+
+
+@attack("volume at a link that another container makes meanwhile (CVE-2021-30465)", "inside_root")
+def volume_lands_outside_in_a_race(box):
+    """Two share a volume: in it one of them exchanges a directory and a link to the host, while the other one starts
+    with a second volume below."""
+    box.image()
+    source = box.directory / "source"
+    source.mkdir()
+    shared = ["-v", "shared:/shared", *HOST_USERS]
+    box.ok("run", "image", "web", "-d", *shared, "--", "sleep", "1000")
+    box.ok("exec", "web", "--", "sh", "-c", f"mkdir /shared/d /shared/d/e && /bin/busybox ln -s {box.canary} /shared/l")
+    with Swapper(box, "/shared/d", "/shared/l") as swapper:
+        tries = 0
+        while (tries < 20 or swapper.rounds < 10_000) and not box.canary_is_touched():
+            tries += 1
+            box.inside("true", options=[*shared, "-v", f"{source}:/shared/d/made"])
     return box.canary_is_touched()
 
 
@@ -215,7 +234,8 @@ def our_program_can_be_written(box):
     and the kernel's ETXTBSY is no guard any more."""
     source, tree = box.directory / "loader.c", box.directory / "context/tree"
     source.write_text(LOADER)
-    loader = tree / re.search(r"(/lib\S+)]", subprocess.run(["readelf", "-lW", box.program], capture_output=True, text=True, check=True).stdout)[1].lstrip("/")
+    segments = subprocess.run(["readelf", "-lW", box.program], capture_output=True, text=True, check=True).stdout
+    loader = tree / re.search(r"interpreter: /(\S+)]", segments)[1]
     loader.parent.mkdir(parents=True)
     subprocess.run(["gcc", "-nostdlib", "-static-pie", "-fPIE", "-fno-stack-protector", "-O1", "-o", loader, source], check=True)
     box.image(evil="#!/proc/self/exe\n", thief=THIEF)
@@ -325,6 +345,27 @@ def environment_leaks(box):
     return "SECRET_OF_THE_HOST" in box.inside("cat", "/seen").stdout
 
 
+# ---- copies
+
+@attack("file of the host through a link that changes meanwhile (CVE-2018-15664)", "copies_inside")
+def file_of_the_host_is_copied_out(box):
+    """The container's file of the same name, and a link in its place, from one moment to the next."""
+    box.image()
+    box.ok("run", "image", "web", "-d", "--", "sleep", "1000")
+    place = box.canary.parent
+    box.ok("exec", "web", "--", "sh", "-c",
+           f"mkdir -p {place} {box.canary} && echo inside > {box.canary}/secret && /bin/busybox ln -s {box.canary} {place}/link")
+    seen = set()
+    with Swapper(box, str(box.canary), f"{place}/link") as swapper:
+        tries = 0
+        while tries < 20 or swapper.rounds < 10_000:
+            tries += 1
+            box.run("cp", f"web:{box.canary}/secret", box.directory / "out")
+            if (box.directory / "out").is_file():
+                seen.add((box.directory / "out").read_text())
+    return "of the host" in seen
+
+
 # ---- archives
 
 def loaded(box, name):
@@ -351,6 +392,85 @@ def absolute_entry_is_written(box):
 def entry_is_written_through_a_link(box):
     loaded(box, "through a symlink")
     return box.canary_is_touched()
+
+
+@attack("archive entry that climbs out, by a pax header", "entry_names", "beneath_layer")
+def entry_climbs_by_pax(box):
+    loaded(box, "dot dot by pax")
+    return box.canary_is_touched()
+
+
+@attack("archive entry with an absolute name, by a pax header", "entry_names", "beneath_layer")
+def absolute_entry_by_pax(box):
+    loaded(box, "absolute by pax")
+    return box.canary_is_touched()
+
+
+@attack("archive entry that climbs out, by a GNU long name", "entry_names", "beneath_layer")
+def entry_climbs_by_long_name(box):
+    name = b"../" * 12 + bytes(box.canary)[1:] + b"/f\0"
+    long_name = hostile.header(b"././@LongLink", b"L", size=len(name), magic=b"ustar  \0") + hostile.padded(name)
+    write_docker_archive(box.directory / "image.tar", "evil", [long_name + hostile.file(b"a") + hostile.END])
+    box.run("load", box.directory / "image.tar")
+    return box.canary_is_touched()
+
+
+@attack("hard link of an archive to a file of the host", "entry_names", "beneath_layer")
+def file_is_linked_from_outside(box):
+    return is_linked(box, hostile.hard_link(b"h", b"../" * 12 + bytes(box.canary)[1:] + b"/secret"))
+
+
+@attack("hard link of an archive through a link of it", "beneath_layer")
+def file_is_linked_through_a_link(box):
+    return is_linked(box, hostile.symlink(b"l", bytes(box.canary)) + hostile.hard_link(b"h", b"l/secret"))
+
+
+def is_linked(box, layer):
+    """Loads it; whether the file of the canary got another name, by which a container could write it."""
+    links = []
+
+    def decide(call):
+        links.append((box.canary / "secret").stat().st_nlink)
+        return "go"
+
+    write_docker_archive(box.directory / "image.tar", "evil", [layer + hostile.END])
+    Gated(box, "load", box.directory / "image.tar").drive(decide)
+    return max(links) > 1
+
+
+@attack("whiteout through a link of the archive", "beneath_layer")
+def whiteout_is_made_outside(box):
+    loaded(box, "whiteout through a symlink")
+    return box.canary_is_touched()
+
+
+@attack("opaque mark through a link of the archive", "beneath_layer")
+def opaque_mark_is_made_outside(box):
+    loaded(box, "opaque through a symlink")
+    return os.listxattr(box.canary) != []
+
+
+@attack("archive entry over a link of the same name", "fresh_files")
+def entry_is_written_through_what_it_replaces(box):
+    loaded(box, "file written over a symlink")
+    return box.canary_is_touched()
+
+
+@attack("archive entry over a hard link to a link", "fresh_files")
+def entry_is_written_through_a_second_name(box):
+    loaded(box, "hard link to a symlink, then written")
+    return box.canary_is_touched()
+
+
+@attack("sparse archive entry", "whole_files")
+def sparse_entry_is_taken(box):
+    return loaded(box, "sparse, pax")
+
+
+@attack("archive entry whose name steers the terminal", "visible_text", "shown_text")
+def entry_steers_the_terminal(box):
+    write_docker_archive(box.directory / "image.tar", "evil", [hostile.header(b"\x1b]0;pwned\x07", b"4", major=8) + hostile.END])
+    return "\x1b]0;pwned" in box.run("load", box.directory / "image.tar").stderr
 
 
 @attack("archive entry that steers overlayfs", "own_attributes")
