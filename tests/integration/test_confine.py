@@ -101,6 +101,22 @@ def test_a_profile_file_decides(box):
     assert "No space left" in shell(box, "mkdir /x 2>&1; true", options=["--seccomp", profile])
 
 
+def test_podmans_own_profile_lets_programs_run_and_nothing_worse(box):
+    profile = ["--seccomp", "/usr/share/containers/seccomp.json"]
+    script = ("mkdir /d && cd /d && (echo a; echo b) | sort -r > f && tar c f | tar t && id -u && ps | wc -l > /dev/null && "
+              "ping -c 1 127.0.0.1 > /dev/null && su -c 'echo su' root; mount -t tmpfs t /d 2>/dev/null || echo no mount; "
+              "unshare -m true 2>/dev/null || echo no unshare")
+    assert shell(box, script, options=profile) == "f\n0\nsu\nno mount\nno unshare\n"
+    assert status_of(box, *profile)["Seccomp"] == "2"
+
+
+def test_a_profile_that_cannot_be_read_says_where(box):
+    profile = box.directory / "profile.json"
+    profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ERNO"}]}')
+    said = box.fails("create", "box", "one", "--seccomp", profile)
+    assert f"{profile}: syscalls[0].action: 'SCMP_ACT_ERNO' is no seccomp action" in said and "SCMP_ACT_ERRNO" in said
+
+
 def forbid(profile, call):
     profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls":'
                        f' [{{"names": ["{call}", "{call}at"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}}]}}')

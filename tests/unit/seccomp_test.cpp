@@ -342,6 +342,83 @@ TEST(SeccompProfile, entries_hang_on_capabilities_and_kernels)
   EXPECT_EQ(profile_verdict(json, "open"), refuse_call(EPERM));
 }
 
+// The complaint about one entry of `syscalls`.
+std::string complaint_about(const std::string& profile)
+{
+  try {
+    seccomp_profile(profile, "p.json", default_capabilities);
+  } catch (const conductor::Error& error) {
+    return error.what();
+  }
+  return {};
+}
+std::string complaint_about_entry(const std::string& entry)
+{
+  return complaint_about(R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [)" + entry + "]}");
+}
+
+TEST(SeccompProfile, every_field_is_named_where_it_is_wrong)
+{
+  const auto said = [](const std::string& text, const char* field, const char* why) {
+    EXPECT_NE(text.find(std::string{field} + ": "), std::string::npos) << text;
+    EXPECT_NE(text.find(why), std::string::npos) << text;
+  };
+  const std::string read = R"("names": ["read"], "action": "SCMP_ACT_ERRNO")";
+  said(complaint_about(R"({"defaultAction": 3})"), "defaultAction", "no text");
+  said(complaint_about(R"({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": -1})"), "defaultErrnoRet",
+       "up to 4095");
+  said(complaint_about(R"({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrno": "ENOTHING"})"), "defaultErrno",
+       "ENOTHING");
+  said(complaint_about(R"({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["x86"]})"), "architectures[0]", "x86");
+  said(complaint_about(R"({"defaultAction": "SCMP_ACT_ALLOW", "architectures": [], "archMap": []})"), "architectures",
+       "both there");
+  said(complaint_about(R"({"defaultAction": "SCMP_ACT_ALLOW", "archMap": [{"architecture": 1}]})"),
+       "archMap[0].architecture", "no text");
+  said(complaint_about(R"({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["X"]})"), "flags[0]", "no flag");
+  said(complaint_about(R"({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_LOG"]})"), "flags[0]",
+       "not set");
+  said(complaint_about(R"({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/x"})"), "listenerPath",
+       "no other program");
+  said(complaint_about(R"({"defaultAction": "SCMP_ACT_NOTIFY"})"), "defaultAction", "no program");
+  said(complaint_about(R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": {}})"), "syscalls", "no list");
+  said(complaint_about_entry("7"), "syscalls[0]", "no object");
+  said(complaint_about_entry(R"({"action": "SCMP_ACT_ALLOW"})"), "syscalls[0]", "names no system call");
+  said(complaint_about_entry(R"({"names": ["read", 1], "action": "SCMP_ACT_ALLOW"})"), "syscalls[0].names[1]",
+       "no text");
+  said(complaint_about_entry(R"({"name": "read", "names": ["write"], "action": "SCMP_ACT_ALLOW"})"), "syscalls[0].name",
+       "both there");
+  said(complaint_about_entry(R"({"names": ["read"], "action": "SCMP_ACT_NOTIFY"})"), "syscalls[0].action",
+       "no program");
+  said(complaint_about_entry("{" + read + R"(, "errnoRet": "x"})"), "syscalls[0].errnoRet", "whole number");
+  said(complaint_about_entry("{" + read + R"(, "args": [{}]})"), "syscalls[0].args[0]", "'index' is missing");
+  said(complaint_about_entry("{" + read + R"(, "args": [{"index": 0, "value": 1.5, "op": "SCMP_CMP_EQ"}]})"),
+       "syscalls[0].args[0].value", "whole number");
+  said(complaint_about_entry("{" + read + R"(, "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQUAL"}]})"),
+       "syscalls[0].args[0].op", "SCMP_CMP_EQUAL");
+  said(complaint_about_entry("{" + read + R"(, "includes": {"caps": "ALL"}})"), "syscalls[0].includes.caps", "no list");
+  said(complaint_about_entry("{" + read + R"(, "excludes": {"minKernel": "five"}})"), "syscalls[0].excludes.minKernel",
+       "no kernel version");
+}
+
+TEST(SeccompProfile, null_is_as_good_as_nothing_and_errnos_have_names)
+{
+  const char* json = R"({"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": null, "architectures": null,
+    "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86", "SCMP_ARCH_X32"]}],
+    "flags": ["SECCOMP_FILTER_FLAG_TSYNC"], "listenerPath": "", "syscalls": [
+    {"names": ["read"], "action": "SCMP_ACT_ERRNO", "args": null, "includes": null, "comment": "x", "errno": "EINVAL"},
+    {"names": ["write"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28, "errno": "EDOM"},
+    {"names": ["open"], "action": "SCMP_ACT_TRACE", "errnoRet": 7},
+    {"names": ["close"], "action": "SCMP_ACT_KILL"}, {"names": ["stat"], "action": "SCMP_ACT_TRAP"},
+    {"names": ["lstat"], "action": "SCMP_ACT_LOG"}, {"names": ["fstat"], "action": "SCMP_ACT_KILL_THREAD"}]})";
+  EXPECT_EQ(profile_verdict(json, "read"), refuse_call(EINVAL));
+  EXPECT_EQ(profile_verdict(json, "write"), refuse_call(EDOM));
+  EXPECT_EQ(profile_verdict(json, "open"), SECCOMP_RET_TRACE | 7U);
+  EXPECT_EQ(profile_verdict(json, "close"), SECCOMP_RET_KILL_THREAD);
+  EXPECT_EQ(profile_verdict(json, "stat"), SECCOMP_RET_TRAP);
+  EXPECT_EQ(profile_verdict(json, "lstat"), SECCOMP_RET_LOG);
+  EXPECT_EQ(profile_verdict(json, "fstat"), SECCOMP_RET_KILL_THREAD);
+}
+
 TEST(SeccompProfile, what_is_not_understood_is_named)
 {
   const auto complaint = [](const char* json) {
