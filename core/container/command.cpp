@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -108,6 +109,17 @@ kernel::Confinement plan_confinement(const Spec& spec)
     limits.push_back({.resource = kernel::limit_number(each.name), .soft = each.soft, .hard = each.hard});
   wanted.limits = kernel::merge_limits(limits);
   return wanted;
+}
+
+uint64_t own_namespaces(const Spec& spec)
+{
+  uint64_t flags = CLONE_NEWNS;
+  for (const auto& [shared, flag] :
+       {std::pair{!spec.user_namespace, CLONE_NEWUSER}, std::pair{spec.host_pid, CLONE_NEWPID},
+        std::pair{spec.host_ipc, CLONE_NEWIPC}, std::pair{spec.host_uts, CLONE_NEWUTS},
+        std::pair{spec.host_cgroup, CLONE_NEWCGROUP}, std::pair{spec.network == NetworkMode::host, CLONE_NEWNET}})
+    if (!shared) flags |= static_cast<uint64_t>(flag);
+  return flags;
 }
 
 void confine_as(Trace& trace, const ProcessSpec& process, kernel::Confinement confinement)

@@ -17,6 +17,9 @@ kernel::Confinement plan_confinement(const Spec& spec);
 [[noreturn]] void become_command(Trace& trace, const Spec& spec, const ProcessSpec& process,
                                  kernel::Confinement confinement, ChildStreams streams);
 
+// CLONE_NEW* of the namespaces that are the container's own.
+uint64_t own_namespaces(const Spec& spec);
+
 // The first part of it, for a process that executes nothing: the user of `process` and all of the confinement.
 void confine_as(Trace& trace, const ProcessSpec& process, kernel::Confinement confinement);
 

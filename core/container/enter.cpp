@@ -44,9 +44,7 @@ struct Entering {
   if (!spec.ulimits.empty()) kernel::raise_limits(trace, 0, confinement.limits); // the start has said what was refused
   // Before the first step inside: whoever is in the container must not reach our descriptors (CVE-2016-9962).
   kernel::hide_from_container(trace);
-  int namespaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-  if (spec.user_namespace) namespaces |= CLONE_NEWUSER;
-  if (spec.network != NetworkMode::host) namespaces |= CLONE_NEWNET;
+  const int namespaces = static_cast<int>(own_namespaces(spec)) & ~CLONE_NEWPID; // that one it was born in
   kernel::enter_namespaces(trace, entering.pidfd, namespaces,
                            fmt::format("nsenter --target {} --all", entering.request.container.status.pid));
   kernel::become_root(trace);
@@ -73,9 +71,12 @@ Child enter_container(EnterRequest request)
   if (!pidfd || !kernel::is_alive(container.status.pid, container.status.pid_start))
     throw Error{fmt::format("'{}' has just ended", container.spec.name)};
   Undo undo{trace};
-  kernel::enter_namespaces(trace, pidfd->get(), CLONE_NEWPID,
-                           fmt::format("nsenter --target {} --pid", container.status.pid));
+  const bool own_pids = !container.spec.host_pid;
+  if (own_pids)
+    kernel::enter_namespaces(trace, pidfd->get(), CLONE_NEWPID,
+                             fmt::format("nsenter --target {} --pid", container.status.pid));
   const auto come_back = [&] {
+    if (!own_pids) return;
     kernel::enter_namespaces(trace, self.get(), CLONE_NEWPID, "# later children are born beside us again");
   };
   undo.push("come back to our own PID namespace", come_back);

@@ -26,18 +26,18 @@ Message take(const Channel& channel, MessageKind kind)
 }
 
 // The root of a cgroup namespace is the group of whoever makes it, so that comes after joining.
-void join_groups(Trace& trace, const Message& groups)
+void join_groups(Trace& trace, const Spec& spec, const Message& groups)
 {
   std::vector<int> tasks;
   for (const auto& file : groups.descriptors) tasks.push_back(file.get());
   kernel::join_groups(trace, tasks);
-  kernel::unshare_namespaces(trace, CLONE_NEWCGROUP);
+  if (!spec.host_cgroup) kernel::unshare_namespaces(trace, CLONE_NEWCGROUP);
 }
 
 uint64_t namespaces_of(const Spec& spec)
 {
-  uint64_t flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
-  if (spec.network != NetworkMode::host && holds(guard::own_network)) flags |= CLONE_NEWNET;
+  uint64_t flags = own_namespaces(spec) & (CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET);
+  if (!holds(guard::own_network)) flags &= ~static_cast<uint64_t>(CLONE_NEWNET);
   return flags;
 }
 
@@ -66,7 +66,7 @@ void send_namespaces(const InitRequest& request)
   send_namespaces(request);
 
   PseudoMounts pseudo = make_pseudo_mounts(trace, request.plan);
-  join_groups(trace, take(request.channel, MessageKind::groups));
+  join_groups(trace, spec, take(request.channel, MessageKind::groups));
 
   PlacedRoot placed;
   {
@@ -75,7 +75,7 @@ void send_namespaces(const InitRequest& request)
                         spec, request.window);
     step.done();
   }
-  if (!spec.hostname.empty()) kernel::set_hostname(trace, spec.hostname);
+  if (!spec.hostname.empty() && !spec.host_uts) kernel::set_hostname(trace, spec.hostname);
   if (spec.network != NetworkMode::host) kernel::raise_loopback(trace);
 
   if (placed.terminal) {

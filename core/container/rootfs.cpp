@@ -90,6 +90,7 @@ RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw
   RootfsPlan plan{.rw = rw,
                   .is_volatile = is_volatile,
                   .host_network = spec.network == NetworkMode::host,
+                  .host_ipc = spec.host_ipc,
                   .shm_bytes = spec.shm_bytes.value_or(default_shm_bytes)};
   plan.lower = Images::stack(spec.layers);
   if (plan.lower.empty()) {
@@ -189,6 +190,13 @@ HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spe
   mounts.push_back(kernel::make_dev(trace, first_id, spec.devices));
   if (plan.host_network)
     mounts.push_back(kernel::new_file_system(trace, "sysfs", {}, harmless | MOUNT_ATTR_RDONLY, "sys"));
+  if (plan.host_ipc) {
+    // Whose segments have the host's owners, also for a container with ids of its own.
+    mounts.push_back(kernel::clone_tree(trace, AT_FDCWD, "/dev/shm", false));
+    kernel::make_private(trace, mounts.back().get());
+    kernel::set_attributes(trace, mounts.back().get(), harmless, false);
+    mounts.push_back(kernel::new_file_system(trace, "mqueue", {}, harmless, "dev/mqueue"));
+  }
   for (const auto& bind : plan.binds) mounts.push_back(make_bind(trace, bind, user_namespace));
   for (const auto& step : plan.step_mounts)
     if (step.is_handed()) mounts.push_back(make_step_mount(root, step, mapped, user_namespace, first_id));
@@ -208,7 +216,8 @@ public:
   {
     const auto handed = std::count_if(plan.step_mounts.begin(), plan.step_mounts.end(),
                                       [](const StepMount& step) { return step.is_handed(); });
-    const size_t expected = 2 + (plan.host_network ? 1 : 0) + plan.binds.size() + static_cast<size_t>(handed);
+    const size_t expected =
+        2U + (plan.host_network ? 1 : 0) + (plan.host_ipc ? 2 : 0) + plan.binds.size() + static_cast<size_t>(handed);
     if (mounts_.size() != expected) throw Error{"take over the mounts: some are missing", EPROTO};
     root_ = take();
     dev_ = take();
@@ -225,9 +234,9 @@ public:
     if (holds(guard::own_dev)) place(dev_, "dev");
     place(mounts.proc, "proc");
     place(mounts.pts, "dev/pts");
-    place(mounts.shm, "dev/shm");
-    place(mounts.mqueue, "dev/mqueue");
     place(plan_.host_network ? take() : std::move(mounts.sys), "sys");
+    place(plan_.host_ipc ? take() : std::move(mounts.shm), "dev/shm");
+    place(plan_.host_ipc ? take() : std::move(mounts.mqueue), "dev/mqueue");
     if (kernel::find_in_root(root_.get(), "sys/fs/cgroup", O_PATH | O_DIRECTORY))
       place(kernel::new_file_system(trace_, "cgroup2", {},
                                     holds(guard::read_only_groups) ? harmless | MOUNT_ATTR_RDONLY : harmless,
@@ -260,30 +269,15 @@ public:
 
   void hide()
   {
-    Fd nothing; // one empty directory serves all that is hidden
     for (const auto& hidden : kernel::hidden_paths()) {
-      const auto target = kernel::find_in_root(root_.get(), hidden.path, O_PATH | O_NOFOLLOW);
-      if (!target) continue;
-      if (hidden.how == kernel::Hide::read_only) {
-        const Fd copy = kernel::clone_tree(trace_, target->get(), "", false);
-        kernel::set_attributes(trace_, copy.get(), harmless | MOUNT_ATTR_RDONLY, false);
-        kernel::attach(trace_, copy.get(), target->get(), hidden.path);
-        continue;
-      }
-      struct stat status {};
-      if (::fstat(target->get(), &status) < 0) continue;
-      if (!S_ISDIR(status.st_mode)) {
-        const Fd null = holds(guard::own_dev) ? kernel::open_in_root(dev_.get(), "null", O_PATH | O_NOFOLLOW)
-                                              : kernel::open_in_root(root_.get(), "dev/null", O_PATH);
-        kernel::attach(trace_, kernel::clone_tree(trace_, null.get(), "", false).get(), target->get(), hidden.path);
-      } else if (!nothing) {
-        nothing = kernel::new_file_system(trace_, "tmpfs", {{"mode", "555"}, {"source", "masked"}},
-                                          harmless | MOUNT_ATTR_RDONLY, hidden.path);
-        kernel::attach(trace_, nothing.get(), target->get(), hidden.path);
-      } else {
-        kernel::attach(trace_, kernel::clone_tree(trace_, nothing.get(), "", false).get(), target->get(), hidden.path);
-      }
+      if (kernel::is_unmasked(hidden.path, spec_.unmask)) continue;
+      for (const std::string& path : each_cpu(hidden.path))
+        if (const auto target = kernel::find_in_root(root_.get(), path, O_PATH | O_NOFOLLOW))
+          hide(*target, path, hidden.how);
     }
+    for (const std::string& path : spec_.mask)
+      if (const auto target = kernel::find_in_root(root_.get(), path, O_PATH))
+        hide(*target, path, kernel::Hide::masked);
   }
 
   Pty terminal(const WindowSize& size)
@@ -303,6 +297,47 @@ public:
 
 private:
   Fd take() { return std::move(mounts_.at(next_++)); }
+
+  void hide(const Fd& target, const std::string& path, kernel::Hide how)
+  {
+    if (how == kernel::Hide::read_only) {
+      const Fd copy = kernel::clone_tree(trace_, target.get(), "", false);
+      kernel::set_attributes(trace_, copy.get(), harmless | MOUNT_ATTR_RDONLY, false);
+      return kernel::attach(trace_, copy.get(), target.get(), path);
+    }
+    struct stat status {};
+    if (::fstat(target.get(), &status) < 0) return;
+    if (!S_ISDIR(status.st_mode)) {
+      const Fd null = holds(guard::own_dev) ? kernel::open_in_root(dev_.get(), "null", O_PATH | O_NOFOLLOW)
+                                            : kernel::open_in_root(root_.get(), "dev/null", O_PATH);
+      kernel::attach(trace_, kernel::clone_tree(trace_, null.get(), "", false).get(), target.get(), path);
+    } else if (!nothing_) {
+      nothing_ = kernel::new_file_system(trace_, "tmpfs", {{"mode", "555"}, {"source", "masked"}},
+                                         harmless | MOUNT_ATTR_RDONLY, path);
+      kernel::attach(trace_, nothing_.get(), target.get(), path);
+    } else {
+      kernel::attach(trace_, kernel::clone_tree(trace_, nothing_.get(), "", false).get(), target.get(), path);
+    }
+  }
+
+  // A path of the table, or what a number in place of its '*' makes of it. The first CPU tells for all whether the
+  // kernel has such a directory, so that where it has none this costs one look. Beyond 128 CPUs, where the mounts would
+  // take longer than the rest of a start and each mount namespace carry them, the others stay visible: what they tell
+  // is how often a CPU was too hot, in steps of its own choosing.
+  std::vector<std::string> each_cpu(std::string path) const
+  {
+    const size_t star = path.find('*');
+    if (star == std::string::npos) return {std::move(path)};
+    constexpr long most = 128;
+    std::vector<std::string> all;
+    const long cpus = std::min(::sysconf(_SC_NPROCESSORS_CONF), most);
+    for (long cpu = 0; cpu < cpus; ++cpu) {
+      std::string one = path.substr(0, star) + std::to_string(cpu) + path.substr(star + 1);
+      if (cpu == 0 && !kernel::find_in_root(root_.get(), one, O_PATH | O_NOFOLLOW)) return {};
+      all.push_back(std::move(one));
+    }
+    return all;
+  }
 
   Fd memory(const std::string& target, uint64_t size)
   {
@@ -372,6 +407,7 @@ private:
   std::vector<Fd> mounts_;
   size_t next_ = 0;
   Fd root_, dev_;
+  Fd nothing_; // one empty directory serves all that is hidden
 };
 
 } // namespace
@@ -385,9 +421,11 @@ PseudoMounts make_pseudo_mounts(Trace& trace, const RootfsPlan& plan)
   made.proc = make("proc", {}, harmless, "proc");
   made.pts = make("devpts", {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}},
                   MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, "dev/pts");
-  made.shm = make("tmpfs", {{"mode", "1777"}, {"size", std::to_string(plan.shm_bytes)}, {"source", "shm"}}, harmless,
-                  "dev/shm");
-  made.mqueue = make("mqueue", {}, harmless, "dev/mqueue");
+  if (!plan.host_ipc) {
+    made.shm = make("tmpfs", {{"mode", "1777"}, {"size", std::to_string(plan.shm_bytes)}, {"source", "shm"}}, harmless,
+                    "dev/shm");
+    made.mqueue = make("mqueue", {}, harmless, "dev/mqueue");
+  }
   if (!plan.host_network) made.sys = make("sysfs", {}, harmless | MOUNT_ATTR_RDONLY, "sys");
   return made;
 }

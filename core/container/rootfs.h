@@ -57,6 +57,7 @@ struct RootfsPlan {
   std::string rw;                 // relative to it: the directory of upper/ and work/
   bool is_volatile = false;
   bool host_network = false; // then /sys must come from the host's side, whose network it shows
+  bool host_ipc = false;     // then /dev/shm and /dev/mqueue are the host's
   uint64_t shm_bytes = default_shm_bytes;
   std::vector<BindPlan> binds;
   std::vector<StepMount> step_mounts;
@@ -80,8 +81,9 @@ HostMounts make_mounts(const Root& root, const RootfsPlan& plan, const Spec& spe
 
 // Child: what it mounts itself in its namespaces, made while the parent still makes its part.
 struct PseudoMounts {
-  Fd proc, pts, shm, mqueue;
-  Fd sys; // not with the host's network
+  Fd proc, pts;
+  Fd shm, mqueue; // not with the host's IPC
+  Fd sys;         // not with the host's network
 };
 PseudoMounts make_pseudo_mounts(Trace& trace, const RootfsPlan& plan);
 

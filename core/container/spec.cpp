@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <ctime>
 #include <set>
+#include <tuple>
 
 #include <sys/random.h>
 
@@ -98,6 +99,32 @@ void check_process_limits(const Spec& spec)
   if (spec.oom_score_adj && (*spec.oom_score_adj < -1000 || *spec.oom_score_adj > 1000))
     throw usage_error("--oom-score-adj must lie between -1000 and 1000", "1000 is ended first when memory runs out");
   if (spec.shm_bytes && *spec.shm_bytes < 4096) throw usage_error("--shm-size must be 4K at least");
+}
+
+// What a namespace of the host allows only to who is root there, or what somebody else does then.
+void check_namespaces(const Spec& spec)
+{
+  for (const auto& [shared, option, place] : {std::tuple{spec.host_pid, "--pid host", "/proc"},
+                                              std::tuple{spec.host_cgroup, "--cgroupns host", "/sys/fs/cgroup"}})
+    if (shared && spec.user_namespace)
+      throw usage_error(std::string{option} +
+                            " cannot be had in a user namespace: the kernel would not mount the host's " + place +
+                            " there",
+                        "give --userns host too");
+  if (spec.host_pid && spec.init)
+    throw usage_error("--init makes a PID 1, and with --pid host that is the host's", "leave out one of both");
+  if (spec.host_ipc && spec.shm_bytes)
+    throw usage_error("with --ipc host /dev/shm is the host's, and --shm-size cannot change it",
+                      "leave out one of both");
+  if (spec.host_uts && !spec.hostname.empty())
+    throw usage_error("with --uts host the host name is the host's, and --hostname cannot change it",
+                      "leave out one of both");
+}
+
+void check_masks(const Spec& spec)
+{
+  for (const std::string& path : spec.mask) check_mount_point(path, "--mask");
+  for (const std::string& pattern : spec.unmask) kernel::check_unmask(pattern);
 }
 
 // A character that would steer a terminal or turn the reading direction, and so could show what is not there.
@@ -196,6 +223,8 @@ void check_spec(const Spec& spec)
     kernel::parse_device(device);
   }
   check_process_limits(spec);
+  check_namespaces(spec);
+  check_masks(spec);
   if (spec.health)
     for (const std::string& word : spec.health->test) refuse_nul(word, "--health-cmd");
   kernel::check_limits(spec.limits);

@@ -76,6 +76,10 @@ struct Spec {
   bool read_only = false;
   bool allow_new_privileges = false;
   bool user_namespace = true;
+  // Namespaces that it does not get, but has in common with the host.
+  bool host_pid = false, host_ipc = false, host_uts = false, host_cgroup = false;
+  std::vector<std::string> mask;   // absolute paths inside that it does not see, besides the default's
+  std::vector<std::string> unmask; // of the default's, as --unmask takes them: paths, patterns, "ALL"
   bool init = false;
   std::optional<int> oom_score_adj;  // -1000 to 1000; empty: our own
   std::optional<uint64_t> shm_bytes; // of /dev/shm; empty: default_shm_bytes

@@ -105,6 +105,12 @@ void fields(const Spec*, Visit visit)
   visit("read_only", &Spec::read_only);
   visit("allow_new_privileges", &Spec::allow_new_privileges);
   visit("user_namespace", &Spec::user_namespace);
+  visit("host_pid", &Spec::host_pid);
+  visit("host_ipc", &Spec::host_ipc);
+  visit("host_uts", &Spec::host_uts);
+  visit("host_cgroup", &Spec::host_cgroup);
+  visit("mask", &Spec::mask);
+  visit("unmask", &Spec::unmask);
   visit("init", &Spec::init);
   visit("oom_score_adj", &Spec::oom_score_adj);
   visit("shm_bytes", &Spec::shm_bytes);

@@ -25,7 +25,7 @@ namespace {
 
 // What a process must be born in. The other namespaces the child makes itself, while we mount its layers: a network
 // namespace alone takes longer than all the rest of the clone.
-uint64_t namespaces_of_birth(const Spec& spec) { return CLONE_NEWPID | (spec.user_namespace ? CLONE_NEWUSER : 0); }
+uint64_t namespaces_of_birth(const Spec& spec) { return own_namespaces(spec) & (CLONE_NEWPID | CLONE_NEWUSER); }
 
 void allow_devices(Trace& trace, const kernel::Cgroup& group, const Spec& spec)
 {

@@ -86,7 +86,7 @@ Spec complete(const CreateRequest& request, const Image& image)
                   "name another: --stop-signal SIGTERM"};
   }
   for (const auto& [key, value] : image.config.labels) spec.labels.emplace(key, value);
-  if (spec.hostname.empty()) spec.hostname = spec.name;
+  if (spec.hostname.empty() && !spec.host_uts) spec.hostname = spec.name;
   spec.health = merge_health(spec.health, image.config.healthcheck, image.config.shell);
   add_image_volumes(spec, image.config);
   return spec;

@@ -7,9 +7,11 @@
 #include "core/kernel/cgroup.h"
 #include "core/kernel/confine.h"
 #include "core/kernel/files.h"
+#include "core/kernel/masks.h"
 #include "core/snapshot/statistics.h"
 #include "core/store/volumes.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +19,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fnmatch.h>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -52,6 +55,37 @@ std::string plain_text(std::string_view text)
   return plain;
 }
 
+// What is mounted at each place, with the options of the mount (/proc/PID/mountinfo: proc_pid_mountinfo(5)).
+std::map<std::string, std::string> mounted(const Container& container);
+
+// "own" or "host", by the kernel's numbers of them (namespaces(7)).
+Json namespaces_of(pid_t pid)
+{
+  Json json;
+  for (const auto& [title, name] :
+       {std::pair{"mount", "mnt"}, std::pair{"pid", "pid"}, std::pair{"network", "net"}, std::pair{"uts", "uts"},
+        std::pair{"ipc", "ipc"}, std::pair{"cgroup", "cgroup"}, std::pair{"user", "user"}}) {
+    const auto theirs = kernel::read_link(AT_FDCWD, fmt::format("/proc/{}/ns/{}", pid, name));
+    const auto ours = kernel::read_link(AT_FDCWD, fmt::format("/proc/self/ns/{}", name));
+    json[title] = !theirs || !ours ? Json(nullptr) : Json(*theirs == *ours ? "host" : "own");
+  }
+  return json;
+}
+
+// The places that are masked or read-only now.
+Json hidden_in_force(const Container& container, const std::map<std::string, std::string>& mounts)
+{
+  Json masked = Json::array(), read_only = Json::array();
+  for (const auto& [place, options] : mounts) {
+    for (const kernel::HiddenPath& hidden : kernel::hidden_paths())
+      if (::fnmatch(("/" + std::string{hidden.path}).c_str(), place.c_str(), FNM_PATHNAME) == 0)
+        (hidden.how == kernel::Hide::masked ? masked : read_only).push_back(place);
+    const auto& more = container.spec.mask;
+    if (std::find(more.begin(), more.end(), place) != more.end()) masked.push_back(place);
+  }
+  return {{"masked", std::move(masked)}, {"read_only", std::move(read_only)}};
+}
+
 // What the kernel has in force now, read from where it keeps it.
 Json in_force(const Root& root, const Container& container)
 {
@@ -73,6 +107,15 @@ Json in_force(const Root& root, const Container& container)
   json["uid_map"] = id_ranges(kernel::find_content(AT_FDCWD, proc + "/uid_map").value_or(""));
   json["gid_map"] = id_ranges(kernel::find_content(AT_FDCWD, proc + "/gid_map").value_or(""));
   json["cgroup"] = kernel::cgroup_path(root.id(), container.spec.id);
+  json["namespaces"] = namespaces_of(container.status.pid);
+  const auto mounts = mounted(container);
+  json["paths"] = hidden_in_force(container, mounts);
+  const auto root_mount = mounts.find("/");
+  json["root_read_only"] =
+      root_mount == mounts.end() ? Json(nullptr) : Json((root_mount->second + ",").starts_with("ro,"));
+  // The file is there only where a security module is that uses it (proc_pid_attr(5)).
+  const auto profile = kernel::find_content(AT_FDCWD, proc + "/attr/apparmor/current");
+  json["apparmor"] = profile ? Json(profile->substr(0, profile->find('\n'))) : Json(nullptr);
   return json;
 }
 
@@ -100,7 +143,6 @@ Json limits_of(const Root& root, const Container& container)
   return json;
 }
 
-// What is mounted at each place, with the options of the mount (/proc/PID/mountinfo: proc_pid_mountinfo(5)).
 std::map<std::string, std::string> mounted(const Container& container)
 {
   std::map<std::string, std::string> found;

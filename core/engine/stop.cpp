@@ -72,7 +72,8 @@ StopResult end_processes(const Context& context, const Container& container, con
             fmt::format("{}, then SIGKILL to all after {} s", kernel::signal_name(signal), grace)};
   bool ended = false;
   if (status.state == State::paused && grace > 0) resume(context, container);
-  if (signal != SIGKILL && grace > 0 && !kernel::notices_signal(status.pid, signal)) {
+  const bool is_pid_one = !container.spec.host_pid; // whom the kernel spares what it does not catch
+  if (signal != SIGKILL && grace > 0 && is_pid_one && !kernel::notices_signal(status.pid, signal)) {
     result.killed = true;
     result.why_killed = fmt::format("its PID 1 neither catches nor waits for {}", kernel::signal_name(signal));
   } else if (grace > 0) {

@@ -3,11 +3,15 @@
 #include "core/kernel/masks.h"
 
 #include "core/base/error.h"
+#include "core/base/nearest.h"
+#include "core/container/spec.h" // visible()
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
 #include <fmt/format.h>
+#include <fnmatch.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -27,6 +31,8 @@ constexpr std::array hidden = {
     HiddenPath{"proc/scsi", Hide::masked},
     HiddenPath{"proc/timer_list", Hide::masked},
     HiddenPath{"proc/timer_stats", Hide::masked},
+    // How hot a CPU is tells what others do on it. This one costs a mount for each CPU that has it.
+    HiddenPath{"sys/devices/system/cpu/cpu*/thermal_throttle", Hide::masked},
     HiddenPath{"sys/devices/virtual/powercap", Hide::masked},
     HiddenPath{"sys/firmware", Hide::masked},
     HiddenPath{"sys/fs/selinux", Hide::masked},
@@ -54,6 +60,24 @@ std::string number_text(int64_t number) { return number < 0 ? "*" : std::to_stri
 } // namespace
 
 std::span<const HiddenPath> hidden_paths() { return hidden; }
+
+bool is_unmasked(std::string_view path, const std::vector<std::string>& patterns)
+{
+  const std::string whole = "/" + std::string{path};
+  return std::ranges::any_of(patterns, [&](const std::string& pattern) {
+    return pattern == "ALL" || ::fnmatch(pattern.c_str(), whole.c_str(), FNM_PATHNAME) == 0;
+  });
+}
+
+void check_unmask(const std::string& pattern)
+{
+  if (std::ranges::any_of(hidden, [&](const HiddenPath& each) { return is_unmasked(each.path, {pattern}); })) return;
+  std::vector<std::string> known;
+  for (const HiddenPath& each : hidden) known.push_back("/" + std::string{each.path});
+  std::string hint = nearest_hint(pattern, known);
+  if (hint.empty()) hint = "conductor inspect of a container that runs lists what is";
+  throw usage_error(fmt::format("--unmask '{}': nothing there is masked", visible(pattern)), std::move(hint));
+}
 std::span<const DeviceNode> device_nodes() { return nodes; }
 std::span<const DeviceLink> device_links() { return links; }
 

@@ -18,7 +18,13 @@ struct HiddenPath {
   const char* path;
   Hide how;
 };
+// A '*' stands for a number: such a directory is there once for each CPU.
 std::span<const HiddenPath> hidden_paths();
+
+// Is this path of the table (or one that stands for it) named by one of these: "ALL", a path, a pattern as in a shell?
+bool is_unmasked(std::string_view path, const std::vector<std::string>& patterns);
+// Throws a usage Error when it names nothing of the table.
+void check_unmask(const std::string& pattern);
 
 struct DeviceNode {
   const char* name; // in /dev

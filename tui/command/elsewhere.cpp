@@ -39,6 +39,9 @@ constexpr Elsewhere elsewhere[] = {
     {"update", "--health-cmd", "it has its checks from its start on: stop, and run with --health-cmd"},
     {"update", "--oom-score-adj", "a process has it from its start on: stop, and run with --oom-score-adj"},
     {"update", "--shm-size", "/dev/shm is made at the start: stop, and run with --shm-size"},
+    {runs, "--security-opt",
+     "each has an option of its own: --seccomp, --mask, --unmask (ALL for systempaths=unconfined), "
+     "--allow-new-privileges"},
     {runs, "--privileged", "there is no such switch: give what is needed with --cap-add, --device, --seccomp"},
     {"build", "-t", "the name stands behind the verb: conductor build NAME [FILE]"},
     {"build", "--tag", "the name stands behind the verb: conductor build NAME [FILE]"},

@@ -119,6 +119,29 @@ std::optional<Healthcheck> health_wish(const Invocation& invocation)
   return Healthcheck{.test = {"NONE"}};
 }
 
+struct SharedOption {
+  std::string_view name;
+  bool Spec::*shared;
+};
+constexpr SharedOption shared_options[] = {
+    {"pid", &Spec::host_pid},
+    {"ipc", &Spec::host_ipc},
+    {"uts", &Spec::host_uts},
+    {"cgroupns", &Spec::host_cgroup},
+};
+
+// As podman has it: several in one text, with ':' between.
+std::vector<std::string> paths(const std::vector<std::string>& texts)
+{
+  std::vector<std::string> all;
+  for (std::string_view text : texts)
+    for (size_t end = 0; end != std::string_view::npos; text.remove_prefix(std::min(end + 1, text.size()))) {
+      end = text.find(':');
+      all.emplace_back(text.substr(0, end));
+    }
+  return all;
+}
+
 std::vector<std::string> environment(const Invocation& invocation)
 {
   std::vector<std::string> variables;
@@ -209,6 +232,11 @@ CreateRequest create_request(const Invocation& invocation)
   if (const auto text = invocation.value("shm-size")) wish.shm_bytes = size_of(*text, "--shm-size");
   if (const auto text = invocation.value("userns"))
     wish.user_namespace = parse_choice(*text, "--userns", "auto|host") == "auto";
+  for (const SharedOption& row : shared_options)
+    if (const auto text = invocation.value(row.name))
+      wish.*row.shared = parse_choice(*text, "--" + std::string{row.name}, "private|host") == "host";
+  wish.mask = paths(given.values("mask"));
+  wish.unmask = paths(given.values("unmask"));
   if (const auto text = invocation.value("network"))
     wish.network = parse_choice(*text, "--network", "none|host") == "host" ? NetworkMode::host : NetworkMode::none;
   if (invocation.value("network") == "none" && (given.has("internet") || given.has("expose")))
@@ -237,7 +265,7 @@ void check_wish(const std::vector<std::string>& words)
   Spec spec = request.wish;
   // What the image or the engine would add.
   if (spec.name.empty()) spec.name = "name";
-  if (spec.hostname.empty()) spec.hostname = spec.name;
+  if (spec.hostname.empty() && !spec.host_uts) spec.hostname = spec.name;
   if (spec.process.workdir.empty()) spec.process.workdir = "/";
   check_spec(spec);
   conductor::check_wish({.published = request.published, .peers = {}}, spec.name);
