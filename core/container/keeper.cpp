@@ -30,14 +30,14 @@ RelayRequest relay_request(KeeperRequest& request, bool detach_keys)
           .local = request.local,
           .interactive = request.interactive,
           .detach_keys = detach_keys,
-          .guest = request.guest.get(),
+          .guests = {request.guests[0].get(), request.guests[1].get()},
           .farewell = request.farewell};
 }
 
 // The same end for all keepers: first nobody can attach any more, then the exit is recorded, then it is told.
 ExitStatus finish(KeeperRequest& request, RelayLoop& loop)
 {
-  request.guest.reset();
+  for (auto& guest : request.guests) guest.reset();
   request.log.close();
   if (request.listener) {
     kernel::remove_file(request.trace, request.run_directory, keeper_socket);

@@ -31,8 +31,8 @@ struct KeeperRequest {
   int run_directory = -1; // where the listener's socket lies, to remove it
   Local local = Local::nobody;
   bool interactive = false;
-  std::unique_ptr<LoopGuest> guest; // lives as long as the child; may be none
-  std::optional<Farewell> farewell; // of PID 1, by the container's own stop signal and grace
+  std::array<std::unique_ptr<LoopGuest>, 2> guests; // live as long as the child; some or none
+  std::optional<Farewell> farewell;                 // of PID 1, by the container's own stop signal and grace
   // Records the exit, tears down. Called once, when all output is in the log and the socket is gone; attached clients
   // are told after it, so they find the container exited.
   std::function<void(const ExitStatus&)> on_exit;

@@ -79,7 +79,19 @@ public:
   bool told_to_end();
 
 private:
-  enum Slot : size_t { child, signals, output, error, output_sink, error_sink, keys, input, guest, listener };
+  enum Slot : size_t {
+    child,
+    signals,
+    output,
+    error,
+    output_sink,
+    error_sink,
+    keys,
+    input,
+    guest,
+    second_guest,
+    listener
+  };
   static constexpr size_t poll_count = listener + RelayClients::poll_count;
 
   void open_local();
@@ -100,7 +112,7 @@ private:
   int patience_ms() const;
   void drain();
   bool is_over() const;
-  bool has_guest() const { return request_.guest != nullptr && !child_has_ended_; }
+  void serve_guests(const std::array<pollfd, poll_count>& polls);
   int input_fd() const { return terminal_ ? sources_[0].fd.get() : request_.streams.input.get(); }
 
   RelayRequest request_;
@@ -174,7 +186,11 @@ void RelayLoop::State::prepare(std::array<pollfd, poll_count>& polls) const
   }
   polls[keys] = when(input_.is_open && input_.is_empty() && !input_.ends_after, keys_.get(), POLLIN);
   polls[input] = when(input_.is_open && !input_.is_empty(), input_fd(), POLLOUT);
-  polls[guest] = when(has_guest(), request_.guest != nullptr ? request_.guest->fd() : -1, POLLIN);
+  for (size_t index = 0; index < request_.guests.size(); index++) {
+    const LoopGuest* each = request_.guests[index];
+    polls[guest + index] = when(each != nullptr && !child_has_ended_, each != nullptr ? each->fd() : -1,
+                                each != nullptr ? each->events() : POLLIN);
+  }
   clients_.prepare(&polls[listener], input_, blocked);
 }
 
@@ -200,12 +216,20 @@ RelayEnd RelayLoop::State::run()
     }
     // Last, so that the look at what is left in the streams comes after the child's end.
     if (polls[child].revents != 0) child_ended();
-    if (has_guest() && (polls[guest].revents != 0 || request_.guest->patience_ms() == 0)) request_.guest->act();
+    serve_guests(polls);
     if (!child_has_ended_ && monotonic_us() >= kill_us_) kill_child();
     if (waits_for_sink() && monotonic_us() >= ended_us_ + sink_patience_us) set_aside();
     if (child_has_ended_) drain();
   }
   return RelayEnd::exited;
+}
+
+void RelayLoop::State::serve_guests(const std::array<pollfd, poll_count>& polls)
+{
+  for (size_t index = 0; index < request_.guests.size() && !child_has_ended_; index++) {
+    LoopGuest* each = request_.guests[index];
+    if (each != nullptr && (polls[guest + index].revents != 0 || each->patience_ms() == 0)) each->act();
+  }
 }
 
 void RelayLoop::State::obey_signals()
@@ -383,7 +407,8 @@ int RelayLoop::State::patience_ms() const
 {
   const auto sooner = [](int one, int other) { return one < 0 || (other >= 0 && other < one) ? other : one; };
   int patience = clients_.patience_ms(sources_[0].blocked | sources_[1].blocked);
-  if (has_guest()) patience = sooner(patience, request_.guest->patience_ms());
+  for (const LoopGuest* each : request_.guests)
+    if (each != nullptr && !child_has_ended_) patience = sooner(patience, each->patience_ms());
   const auto until = [](uint64_t end) {
     const uint64_t now = monotonic_us();
     return now >= end ? 0 : static_cast<int>((end - now + 999) / 1000);

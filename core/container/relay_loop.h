@@ -14,9 +14,12 @@
 #include "core/container/log.h"
 #include "core/container/streams.h"
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
+
+#include <poll.h>
 
 namespace conductor {
 
@@ -34,9 +37,10 @@ public:
   LoopGuest(const LoopGuest&) = delete;
   LoopGuest& operator=(const LoopGuest&) = delete;
   virtual ~LoopGuest() = default;
-  virtual int fd() const = 0;          // -1: none
+  virtual int fd() const = 0; // -1: none
+  virtual short events() const { return POLLIN; }
   virtual int patience_ms() const = 0; // until when act() is due whatever the descriptor says; -1: never
-  virtual void act() = 0;              // the descriptor is readable (POLLIN), or patience has ended
+  virtual void act() = 0;              // one of the events has come, or patience has ended
 };
 
 // How a child is asked to end.
@@ -52,9 +56,9 @@ struct RelayRequest {
   LogWriter* log = nullptr; // may be none (exec)
   int listener = -1;        // attach is served there; -1: not at all
   Local local = Local::nobody;
-  bool interactive = false; // Local::streams: our stdin goes to the child
-  bool detach_keys = false; // Local::terminal: Ctrl-P Ctrl-Q ends the loop with `detached`
-  LoopGuest* guest = nullptr;
+  bool interactive = false;           // Local::streams: our stdin goes to the child
+  bool detach_keys = false;           // Local::terminal: Ctrl-P Ctrl-Q ends the loop with `detached`
+  std::array<LoopGuest*, 2> guests{}; // some or none
   // What SIGTERM means to a keeper in the background: the host goes down, so the child is to end. None: it is passed
   // on.
   std::optional<Farewell> farewell;

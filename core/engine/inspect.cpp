@@ -8,6 +8,8 @@
 #include "core/kernel/confine.h"
 #include "core/kernel/files.h"
 #include "core/kernel/masks.h"
+#include "core/snapshot/group_reader.h"
+#include "core/snapshot/read_text.h"
 #include "core/snapshot/statistics.h"
 #include "core/store/volumes.h"
 
@@ -205,6 +207,25 @@ Json log_object(const Context& context, const std::string& id)
           {"most_files", context.config.log_files}};
 }
 
+// What its limits have cost it until now; null for one that does not run.
+Json felt_limits(const Root& root, const Container& container)
+{
+  if (container.status.pid == 0) return nullptr;
+  const std::string& id = container.spec.id;
+  Json victims = Json::array();
+  const uint64_t kills = kernel::oom_kills(root.id(), id);
+  if (kills > 0)
+    for (const auto& victim : kernel::oom_victims(root.id(), id))
+      victims.push_back({{"name", visible(victim.name)}, {"host_pid", victim.pid}});
+  TextReader text;
+  const auto reading = GroupReader{root.id(), id}.read(text).value_or(GroupReading{});
+  return {{"oom_kills", kills},
+          {"oom_victims", std::move(victims)},
+          {"cpu_periods", reading.periods},
+          {"cpu_throttled_periods", reading.throttled_periods},
+          {"cpu_throttled_milliseconds", reading.throttled_us / 1000}};
+}
+
 // What its checks have found, the newest result last; null without checks.
 Json health_object(const Root& root, const Container& container)
 {
@@ -238,6 +259,7 @@ std::string inspect_document(const Root& root, const Container& container)
   json["layers"] = container.spec.layers;
   json["why"] = container.status.why;
   json["keeper"] = container.status.keeper;
+  json["felt_limits"] = felt_limits(root, container);
   json["health"] = health_object(root, container);
   json["restart"] = {
       {"policy", container.spec.restart},

@@ -8,6 +8,7 @@
 #include "core/container/start.h"
 #include "core/engine/health_watch.h"
 #include "core/engine/networks.h"
+#include "core/engine/oom_watch.h"
 #include "core/engine/volumes.h"
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
@@ -121,8 +122,9 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   undo.commit();
   step.done();
 
-  std::unique_ptr<LoopGuest> guest;
-  if (spec.health) guest = std::make_unique<HealthWatch>(root, spec);
+  std::array<std::unique_ptr<LoopGuest>, 2> guests;
+  if (spec.health) guests[0] = std::make_unique<HealthWatch>(root, spec);
+  if (spec.limits.memory_bytes) guests[1] = OomWatch::begin(root, spec.id);
   return KeeperRequest{.trace = trace,
                        .child = std::move(started.child),
                        .streams = std::move(ours),
@@ -132,7 +134,7 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
                        .run_directory = run_directory.release(),
                        .local = local,
                        .interactive = spec.process.interactive,
-                       .guest = std::move(guest),
+                       .guests = std::move(guests),
                        .farewell = Farewell{.signal = kernel::signal_number(spec.stop_signal),
                                             .grace_us = static_cast<uint64_t>(spec.stop_seconds) * 1'000'000},
                        .on_exit = [&context, id = spec.id](const ExitStatus& exit) { finish(context, id, exit, {}); }};
@@ -161,9 +163,7 @@ std::string told(const Status& status)
 // while its group is there.
 std::string told_of_memory(const Context& context, const Container& container, const Status& status)
 {
-  std::string names;
-  for (const auto& name : kernel::oom_victims(context.root.id(), container.spec.id))
-    names += (names.empty() ? "'" : ", '") + visible(name) + "'";
+  const std::string names = names_of(kernel::oom_victims(context.root.id(), container.spec.id));
   std::string text = told(status);
   if (status.why.empty()) text += ": out of memory";
   return names.empty() ? text : fmt::format("{} ({} killed)", text, names);

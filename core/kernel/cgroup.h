@@ -113,9 +113,22 @@ std::vector<pid_t> cgroup_members(std::string_view root_id, std::string_view lea
 void remove_cgroup(Trace& trace, std::string_view root_id, std::string_view leaf);
 // How often the kernel killed something in it for lack of memory.
 uint64_t oom_kills(std::string_view root_id, std::string_view leaf);
-// The names of the processes that it killed, oldest first, each once: from the kernel's log (/dev/kmsg), which may not
-// be readable and may have forgotten them. Never fails.
-std::vector<std::string> oom_victims(std::string_view root_id, std::string_view leaf);
+// The processes that it killed, oldest first: from the kernel's log (/dev/kmsg), which may not be readable and may have
+// forgotten them. Never fails.
+struct OomVictim {
+  std::string name; // as the process called itself
+  pid_t pid = 0;    // as the host numbered it; 0: not known
+};
+std::vector<OomVictim> oom_victims(std::string_view root_id, std::string_view leaf);
+// What poll(2) says when memory has run out in the group, and the events to wait for. v2: memory.events, which is read
+// anew after each time. v1: an eventfd(2), which the kernel signals before it has chosen whom to kill. None where
+// memory is not controlled. Throws Error.
+struct OomNotice {
+  Fd fd;
+  short events = 0;
+  void read_anew() const;
+};
+OomNotice open_oom_notice(Trace& trace, std::string_view root_id, std::string_view leaf);
 // The leaves of this root that exist, from every hierarchy: what a crash may have left.
 std::vector<std::string> cgroup_leaves(std::string_view root_id);
 // The roots that have groups on this host, from every hierarchy: conductor/<root-id>.

@@ -66,6 +66,8 @@ std::optional<GroupReading> GroupReader::read(TextReader& text) const
   const std::string_view throttling = throttling_ ? text.read(throttling_) : cpu;
   reading.periods = number_of(throttling, "nr_periods").value_or(0);
   reading.throttled_periods = number_of(throttling, "nr_throttled").value_or(0);
+  reading.throttled_us = number_of(throttling, "throttled_usec").value_or(0);
+  if (const auto ns = number_of(throttling, "throttled_time")) reading.throttled_us = *ns / 1000; // of v1
 
   Figures& figures = reading.figures;
   const auto pids = number_at(text.read(pids_));

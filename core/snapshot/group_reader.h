@@ -15,7 +15,7 @@ namespace conductor {
 struct GroupReading {
   uint64_t time_us = 0; // CLOCK_MONOTONIC
   uint64_t cpu_us = 0;
-  uint64_t periods = 0, throttled_periods = 0;
+  uint64_t periods = 0, throttled_periods = 0, throttled_us = 0;
   Figures figures; // memory, pids, limits, disk; no rates yet
 };
 

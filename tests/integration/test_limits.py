@@ -286,9 +286,33 @@ def test_who_was_ended_for_memory_is_in_the_history(box):
     assert "exited 137 (out of memory)" in box.ok("ps", "-a")
 
 
+def test_who_is_killed_for_memory_is_told_at_that_moment(box):
+    """PID 1 lives on, and whoever looks sees it: events, inspect, and who it was where the kernel's log can be read."""
+    box.ok("run", "-d", "box", "web", "--memory", "16M", "--", "sh", "-c",
+           "while :; do test -e /eat && rm /eat && (x=$(yes | head -c 100000000)); sleep 0.02; done")
+    assert json.loads(box.ok("inspect", "web"))["felt_limits"]["oom_kills"] == 0
+
+    def told():
+        return [e["outcome"] for e in box.json("events") if e["verb"] == "oom" and e["name"] == "web"]
+    box.ok("exec", "web", "--", "touch", "/eat")
+    wait_until(lambda: len(told()) == 1, 20, "it is told")
+    box.ok("exec", "web", "--", "touch", "/eat")
+    wait_until(lambda: len(told()) == 2, 20, "it is told again")
+    felt = json.loads(box.ok("inspect", "web"))["felt_limits"]
+    assert felt["oom_kills"] == 2 and box.state("web") == "running"
+    if os.access("/dev/kmsg", os.R_OK):
+        pids = [victim["host_pid"] for victim in felt["oom_victims"]]
+        assert told() == [f"'sh' (pid {pid}) killed for lack of memory" for pid in pids]
+    else:
+        assert told() == ["a process killed for lack of memory"] * 2
+
+
 def test_stats_show_how_often_it_was_throttled(box):
     box.ok("run", "-d", "box", "web", "--cpus", "0.05", "--", "sh", "-c", "while :; do :; done")
     wait_until(lambda: box.json("stats", "web")[0]["throttled_percent"] > 30, 20, "it is throttled")
+    assert "THROTTLED" in box.ok("stats", "web")
+    felt = json.loads(box.ok("inspect", "web"))["felt_limits"]
+    assert 0 < felt["cpu_throttled_periods"] <= felt["cpu_periods"] and felt["cpu_throttled_milliseconds"] > 0
 
 
 def test_an_update_shows_in_the_statistics(box):

@@ -184,16 +184,29 @@ int run_stats(Invocation& invocation)
   const auto containers = running(invocation);
   const auto rows =
       statistics(invocation.root(), invocation.context().network, containers, std::chrono::milliseconds{500});
-  Table table{{"NAME", "CPU%", "MEMORY", "LIMIT", "PIDS", "READ", "WRITTEN", "RX", "TX"},
-              {Align::left, Align::right, Align::right, Align::right, Align::right, Align::right, Align::right,
-               Align::right, Align::right}};
+  // Who has no limit of CPU time has no use for the column.
+  const bool throttled =
+      std::ranges::any_of(rows, [](const Stats& row) { return row.figures.throttled_percent > 0; }) ||
+      std::ranges::any_of(containers, [](const Container& each) { return each.spec.limits.cpus.has_value(); });
+  std::vector<std::string> titles{"NAME", "CPU%", "MEMORY", "LIMIT", "PIDS", "READ", "WRITTEN", "RX", "TX"};
+  if (throttled) titles.insert(titles.begin() + 2, "THROTTLED");
+  std::vector<Align> align(titles.size(), Align::right);
+  align[0] = Align::left;
+  Table table{titles, align};
   const auto size_or_dash = [](const std::optional<uint64_t>& bytes) { return bytes ? short_size(*bytes) : "-"; };
   for (const Stats& row : rows) {
     const Figures& figures = row.figures;
-    table.add({row.name, fmt::format("{:.1f}", figures.cpu_percent), short_size(figures.memory_bytes),
-               size_or_dash(figures.memory_limit_bytes), std::to_string(figures.pids),
-               size_or_dash(figures.io_read_bytes), size_or_dash(figures.io_write_bytes), short_size(figures.rx_bytes),
-               short_size(figures.tx_bytes)});
+    std::vector<std::string> cells{row.name,
+                                   fmt::format("{:.1f}", figures.cpu_percent),
+                                   short_size(figures.memory_bytes),
+                                   size_or_dash(figures.memory_limit_bytes),
+                                   std::to_string(figures.pids),
+                                   size_or_dash(figures.io_read_bytes),
+                                   size_or_dash(figures.io_write_bytes),
+                                   short_size(figures.rx_bytes),
+                                   short_size(figures.tx_bytes)};
+    if (throttled) cells.insert(cells.begin() + 2, fmt::format("{:.0f}%", figures.throttled_percent));
+    table.add(std::move(cells));
   }
   invocation.print(table.text());
   invocation.result(stats_json(rows));

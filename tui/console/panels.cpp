@@ -357,6 +357,8 @@ void draw_narrow(Canvas canvas, const Look& look, const ContainerPicture& contai
   const auto& limits = container.spec().limits;
   meter_row("cpu", percent_text(figures.cpu_percent) + "%", limits.cpus ? figures.cpu_percent / 100 / *limits.cpus : 0,
             limits.cpus ? fmt::format("{:g}", *limits.cpus) : "");
+  if (figures.throttled_percent > 0)
+    canvas.print(y++, 1, fmt::format("throttled {:.1f}%", figures.throttled_percent), look(Role::warning));
   const auto& memory = figures.memory_limit_bytes;
   meter_row("mem", size_text(figures.memory_bytes),
             memory && *memory > 0 ? static_cast<double>(figures.memory_bytes) / static_cast<double>(*memory) : 0,

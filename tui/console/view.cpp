@@ -336,7 +336,7 @@ std::vector<EventRow> event_rows(const Snapshot& snapshot)
                              : each->outcome == "done" ? each->verb
                                                        : each->verb + " " + each->outcome;
     const bool bad = each->outcome.starts_with("failed") ||
-                     (each->outcome.starts_with("exit ") && each->outcome != "exit 0") ||
+                     (each->outcome.starts_with("exit ") && each->outcome != "exit 0") || each->verb == "oom" ||
                      (each->verb == "health_status" && each->outcome == "unhealthy");
     rows.push_back({clock_text(each->time_ns, true), each->name, text, bad});
   }
