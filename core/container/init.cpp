@@ -5,6 +5,7 @@
 #include "core/container/command.h"
 #include "core/container/pid_one.h"
 #include "core/kernel/cgroup.h"
+#include "core/kernel/files.h"
 #include "core/kernel/namespaces.h"
 #include "core/kernel/process.h"
 
@@ -53,6 +54,24 @@ void send_namespaces(const InitRequest& request)
   request.channel.send(MessageKind::namespaces, {}, {mount.get(), network.get()});
 }
 
+// In a network of its own ports below 1024 and echo sockets (ip(7), icmp(7)) guard nobody: any user may have them, as
+// users of docker are used to. So ping works without its capability, which no_new_privs withholds.
+void open_network_to_users(Trace& trace, const Spec& spec, int proc)
+{
+  constexpr const char* every_group = "0 2147483647";
+  constexpr const char* every_group_inside = "0 65535"; // one that has no name here would be refused
+  const std::pair<const char*, const char*> settings[] = {
+      {"sys/net/ipv4/ip_unprivileged_port_start", "0"},
+      {"sys/net/ipv4/ping_group_range", spec.user_namespace ? every_group_inside : every_group}};
+  for (const auto& [file, value] : settings) {
+    try {
+      kernel::write_value(trace, proc, file, value);
+    } catch (const Error& error) {
+      if (error.number() != ENOENT) throw; // a kernel without IPv4
+    }
+  }
+}
+
 // Everything between birth and execve; the order is explained where it matters.
 [[noreturn]] void recipe(InitRequest& request)
 {
@@ -66,6 +85,7 @@ void send_namespaces(const InitRequest& request)
   send_namespaces(request);
 
   PseudoMounts pseudo = make_pseudo_mounts(trace, request.plan);
+  if ((namespaces_of(spec) & CLONE_NEWNET) != 0) open_network_to_users(trace, spec, pseudo.proc.get());
   join_groups(trace, spec, take(request.channel, MessageKind::groups));
 
   PlacedRoot placed;

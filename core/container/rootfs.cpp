@@ -90,6 +90,7 @@ RootfsPlan plan_rootfs(const Root& root, const Spec& spec, const std::string& rw
   RootfsPlan plan{.rw = rw,
                   .is_volatile = is_volatile,
                   .host_network = spec.network == NetworkMode::host,
+                  .named = names,
                   .host_ipc = spec.host_ipc,
                   .shm_bytes = spec.shm_bytes.value_or(default_shm_bytes)};
   plan.lower = Images::stack(spec.layers);
@@ -248,6 +249,22 @@ public:
   {
     for (const auto& bind : plan_.binds) attach_bind(trace_, root_.get(), bind, take());
     for (const auto& text : spec_.tmpfs) tmpfs(memory_mount(text));
+  }
+
+  // Everybody expects to know localhost and himself, and few images bring an /etc/hosts. Where nothing better will be
+  // there, one in memory: it neither costs room nor belongs to what the container has changed.
+  void names()
+  {
+    if (plan_.host_network || plan_.named) return;
+    const auto found = kernel::find_in_root(root_.get(), "etc/hosts", O_PATH | O_NOFOLLOW);
+    struct stat status {};
+    if (found && (::fstat(found->get(), &status) < 0 || !S_ISREG(status.st_mode) || status.st_size > 0)) return;
+    if (!found && !kernel::find_in_root(root_.get(), "etc", O_PATH | O_DIRECTORY)) return;
+    StepMount hosts{.kind = StepMount::Kind::file, .target = "/etc/hosts", .read_only = false};
+    hosts.content = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+    if (!spec_.hostname.empty()) hosts.content += "127.0.1.1\t" + spec_.hostname + "\n";
+    hosts.mode = 0644;
+    file(hosts);
   }
 
   void step_mounts()
@@ -439,6 +456,7 @@ PlacedRoot place_root(Trace& trace, PseudoMounts pseudo, std::vector<Fd> mounts,
   placing.root();
   placing.pseudo(std::move(pseudo));
   placing.binds();
+  placing.names();
   placing.step_mounts();
   placing.hide();
   if (spec.process.terminal) placed.terminal = placing.terminal(size);

@@ -57,6 +57,7 @@ struct RootfsPlan {
   std::string rw;                 // relative to it: the directory of upper/ and work/
   bool is_volatile = false;
   bool host_network = false; // then /sys must come from the host's side, whose network it shows
+  bool named = false;        // its name files are among the binds
   bool host_ipc = false;     // then /dev/shm and /dev/mqueue are the host's
   uint64_t shm_bytes = default_shm_bytes;
   std::vector<BindPlan> binds;

@@ -93,7 +93,7 @@ constexpr File files[] = {
     {"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
     {"etc/profile", "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"},
     {"etc/resolv.conf", ""},
-    {"etc/hosts", ""},
+    {"etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"},
     {"etc/hostname", ""},
 };
 

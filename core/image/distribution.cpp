@@ -215,7 +215,7 @@ constexpr File files[] = {
     {"etc/dpkg/dpkg.cfg.d/90conductor", "force-unsafe-io\n"},
     {"etc/machine-id", ""},
     {"etc/hostname", ""},
-    {"etc/hosts", ""},
+    {"etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"},
     {"etc/resolv.conf", ""},
 };
 
@@ -276,6 +276,8 @@ void clean(Trace& trace, const Tool& tool, int tree)
   for (const char* path :
        {"var/cache/apt/archives/partial", "var/lib/apt/lists/partial", "etc/apt/apt.conf.d", "etc/dpkg/dpkg.cfg.d"})
     kernel::make_directories(trace, tree, path, 0755);
+  kernel::make_directory(trace, tree, "run/lock",
+                         01777); // /var/lock leads there, and nobody else makes it in a container
   for (const File& file : files) {
     kernel::remove_file(trace, tree, file.path); // /etc/resolv.conf may be a link of the host's making
     kernel::write_file(trace, tree, file.path, file.content, 0644);
