@@ -102,8 +102,9 @@ def test_too_much_is_refused_with_a_sentence(conductor):
 
 
 def test_the_mouse_marks_and_copies(conductor):
-    screen = with_shell(conductor, "clear; echo alpha beta-gamma")
-    row, column = screen.wait_for_text("alpha beta-gamma\x20")
+    screen = with_shell(conductor, "clear; printf 'alpha %s\\n' beta-gamma")
+    row, column = screen.wait_for_text("│alpha beta-gamma")
+    column += 1
 
     def mouse(button, x, release=False):
         screen.send(f"\x1b[<{button};{x + 1};{row + 1}{'m' if release else 'M'}")

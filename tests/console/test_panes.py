@@ -1,6 +1,9 @@
 """Shells in panes beside the live list."""
+import json
 import os
+import re
 import signal
+from pathlib import Path
 
 from console.keys import open_console, row_of, select, shell, tool_image, type_line
 from support.waiting import wait_until
@@ -12,6 +15,12 @@ def with_shell(conductor, rows=35, columns=120):
     screen = open_console(conductor, rows=rows, columns=columns)
     select(screen, "web")
     return shell(screen)
+
+
+def remembered(conductor):
+    """What is written down of how the console looks."""
+    files = Path(conductor.environment["XDG_STATE_HOME"]).glob("conductor/console-*.json")
+    return "".join(file.read_text() for file in files)
 
 
 def test_a_shell_beside_the_live_list_has_80_columns(conductor):
@@ -97,20 +106,20 @@ def test_quitting_asks_and_leaves_the_shell_running(conductor):
     screen.press("Tab", "Enter")
     assert screen.wait() == 0
     screen = open_console(conductor)
-    screen.wait_for_text("left, new")
-    screen.press("4", "Enter")
     screen.wait_for_text("mark-here")
+    screen.press("4")
+    type_line(screen, "echo again-$stay")
+    screen.wait_for_text("again-here")
 
 
 def test_a_killed_console_leaves_the_shell_alive(conductor):
     screen = with_shell(conductor)
     type_line(screen, "stay=here; echo mark-$stay")
     screen.wait_for_text("mark-here")
+    wait_until(lambda: '"session": ' in remembered(conductor))
     screen.signal(signal.SIGKILL)
     screen.wait()
     screen = open_console(conductor)
-    screen.wait_for_text("left, new")
-    screen.press("4", "Enter")
     screen.wait_for_text("TYPING IN")
     type_line(screen, "echo again-$stay")
     screen.wait_for_text("again-here")
@@ -266,3 +275,61 @@ def test_closing_a_pane_ends_its_shell(conductor):
     screen.press("Tab", "Enter")
     screen.wait_for_text("[3] EVENTS")
     wait_until(lambda: len(conductor.json("top", "web")) == 1)
+
+
+def test_panes_order_divider_and_theme_are_there_again(conductor):
+    screen = with_shell(conductor, rows=50, columns=230)
+    type_line(screen, "echo first-$((1+1))")
+    screen.wait_for_text("first-2")
+    screen.press("C-g", "|")
+    screen.wait_for_text("TYPING IN [5]")
+    type_line(screen, "echo second-$((1+1))")
+    screen.wait_for_text("second-2")
+    screen.press("C-g", "1", "l")
+    screen.wait_for_text("[6] web: logs")
+    screen.press("C-g", "1", "o", "T")
+    screen.wait_for_text("theme ")
+    theme = next(line.split()[1] for line in screen.lines if line.startswith(" theme "))
+    screen.wait_for_text("sort CPU")
+
+    def panes(screen):
+        return [(y, match.start(), match.group()) for y, line in enumerate(screen.lines) for match in re.finditer(r"[┌┬├]\[\d\] [^─]*", line)]
+    before = panes(screen)
+    assert len(before) == 4
+    screen.press("q")
+    screen.wait_for_text("leave the console?")
+    screen.press("Tab", "Enter")
+    assert screen.wait() == 0
+    screen = open_console(conductor, rows=50, columns=230)
+    screen.wait_for_text("second-2")
+    screen.wait_for(lambda: panes(screen) == before, what=f"the same panes: {before}")
+    screen.wait_for_text("1 sh  ")
+    assert screen.find("first-2") and screen.find("sort CPU")
+    assert json.loads(remembered(conductor))["theme"] == theme
+
+
+def test_another_console_keeps_the_shells_that_it_shows(conductor):
+    screen = with_shell(conductor)
+    type_line(screen, "echo mine-$((1+1))")
+    screen.wait_for_text("mine-2")
+    wait_until(lambda: '"session": ' in remembered(conductor))
+    other = open_console(conductor)
+    other.wait_for_text("[3] EVENTS")
+    type_line(screen, "echo still-$((1+1))")
+    screen.wait_for_text("still-2")
+
+
+def test_what_cannot_be_read_is_as_if_it_were_not_there(conductor):
+    screen = with_shell(conductor)
+    wait_until(lambda: remembered(conductor))
+    file = next(Path(conductor.environment["XDG_STATE_HOME"]).glob("conductor/console-*.json"))
+    assert file.stat().st_mode & 0o777 == 0o600
+    screen.press("C-g", "1", "q", "Tab", "Enter")
+    screen.wait()
+    good = json.loads(file.read_text())
+    for text in ("", "{", "[]", json.dumps({**good, "shape": "(b50 4 4)", "sort": "x", "divider": 1e99, "shells": [1, {"pane": -3}], "logs": 5, "focused": 77})):
+        file.write_text(text)
+        screen = open_console(conductor)
+        screen.wait_for_text("[3] EVENTS")
+        screen.press("q")
+        assert screen.wait() == 0

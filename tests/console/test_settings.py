@@ -1,6 +1,7 @@
 """The user's own settings: keys, colours, questions, the mouse; read again whenever the file changes."""
 import json
 import os
+from pathlib import Path
 
 import pytest
 from console.keys import open_console, row_of, select, shell
@@ -9,15 +10,14 @@ from support.waiting import wait_until
 
 @pytest.fixture
 def settings(conductor):
-    """settings(text or object) writes the file; settings.env is the environment that makes the console read it."""
-    directory = conductor.directory / "config/conductor"
+    """settings(text or object) writes the file that the console reads."""
+    directory = Path(conductor.environment["XDG_CONFIG_HOME"]) / "conductor"
     directory.mkdir(parents=True)
 
     def write(content):
         fresh = directory / "fresh"
         fresh.write_text(content if isinstance(content, str) else json.dumps(content))
         os.rename(fresh, directory / "config.json")  # as editors do
-    write.env = {**os.environ, "XDG_CONFIG_HOME": str(conductor.directory / "config"), "TERM": "xterm-256color"}
     return write
 
 
@@ -30,7 +30,7 @@ def started(conductor, *names):
 def test_a_key_of_the_users_own_does_it_and_hints_and_help_say_so(conductor, settings):
     started(conductor, "web")
     settings({"keys": {"list": {"stop": "X"}, "everywhere": {"prefix": "Ctrl-A"}, "panes": {"zoom": "Z"}}})
-    screen = open_console(conductor, env=settings.env)
+    screen = open_console(conductor)
     select(screen, "web")
     assert "X stop" in screen.lines[-1] and "S stop" not in screen.lines[-1]
     screen.press("S")
@@ -47,7 +47,7 @@ def test_a_key_of_the_users_own_does_it_and_hints_and_help_say_so(conductor, set
 
 def test_a_file_that_changes_counts_at_once_and_what_is_wrong_is_told_with_its_line(conductor, settings):
     started(conductor, "web")
-    screen = open_console(conductor, env=settings.env)
+    screen = open_console(conductor)
     select(screen, "web")
     settings('{\n  "theme": "light",\n  "keys": {"list": {\n    "stop": "j",\n    "logs": "L",\n  }}\n}\n')
     screen.wait_for_text("config.json:4: 'j' for 'stop' is 'down' already; it keeps 'S'")
@@ -61,8 +61,8 @@ def test_a_file_that_changes_counts_at_once_and_what_is_wrong_is_told_with_its_l
 def test_the_theme_of_the_settings_is_used(conductor, settings, theme):
     started(conductor, "web")
     settings({"theme": theme})
-    screen = open_console(conductor, env=settings.env)
-    plain = open_console(conductor, env={**os.environ, "TERM": "xterm-256color"})
+    screen = open_console(conductor)
+    plain = open_console(conductor, "--theme", "default")
     row, column = screen.find("CONTAINERS")
     assert screen.cell(row, column).fg != plain.cell(row, column).fg
 
@@ -70,7 +70,7 @@ def test_the_theme_of_the_settings_is_used(conductor, settings, theme):
 def test_without_questions_delete_deletes_and_with_all_of_them_stop_asks(conductor, settings):
     started(conductor, "one", "two")
     settings({"confirm": "off"})
-    screen = open_console(conductor, env=settings.env)
+    screen = open_console(conductor)
     select(screen, "one")
     screen.press("D")
     wait_until(lambda: conductor.state("one") is None)
@@ -85,7 +85,7 @@ def test_without_questions_delete_deletes_and_with_all_of_them_stop_asks(conduct
 
 def test_the_mouse_goes_to_the_terminal_and_back(conductor, settings):
     started(conductor, "web")
-    screen = open_console(conductor, env=settings.env)
+    screen = open_console(conductor)
     assert "1002" in screen.display.private_modes
     screen.press("C-g", "m")
     screen.wait_for_text("the mouse is your terminal's")
@@ -127,7 +127,7 @@ def test_many_at_once_ask_for_their_number(conductor):
 def test_the_template_is_a_file_that_changes_nothing(conductor, settings):
     started(conductor, "web")
     settings(conductor.ok("config", "--console"))
-    screen = open_console(conductor, env=settings.env)
+    screen = open_console(conductor)
     select(screen, "web")
     screen.press("M")
     screen.wait_for_text("MESSAGES")

@@ -38,7 +38,8 @@ class Conductor:
         self.run_directory = self.directory / "run"
         self.root_id = None
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("CONDUCTOR_")}
-        self.environment.update(LC_ALL="C.UTF-8", TERM="xterm-256color")
+        self.environment.update(LC_ALL="C.UTF-8", TERM="xterm-256color", XDG_CONFIG_HOME=str(self.directory / "config"),
+                                XDG_STATE_HOME=str(self.directory / "state"))
         # What the sanitizers find (preset sanitize) goes into files: of keepers and other children nobody reads stderr.
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
             given = os.environ.get(name, "")

@@ -51,6 +51,8 @@ constexpr Row rows[] = {
     {"confirm", R"("irreversible")", "all, irreversible or off: before what the console asks", read_confirm},
     {"mouse", "true", "true or false: the console takes the mouse; ^G m gives it to the terminal and back",
      [](Settings& settings, const Json& value) { return read_flag(settings.mouse, value); }},
+    {"restore", "true", "true or false: panes, order, divider and theme are there again at the next start",
+     [](Settings& settings, const Json& value) { return read_flag(settings.restore, value); }},
 };
 
 std::vector<std::string> names()

@@ -25,6 +25,7 @@ struct Settings {
   std::string theme; // empty: default, or mono where there is no colour
   Confirm confirm = Confirm::irreversible;
   bool mouse = true;
+  bool restore = true; // the console begins as it was left
   std::vector<Binding> keys;
 };
 

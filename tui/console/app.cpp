@@ -80,6 +80,7 @@ App::App(Options options)
     settings_watch_ = watch_directory_of(path);
     if (settings_watch_) loop_.watch(settings_watch_.get(), EPOLLIN, *this);
   }
+  begin_as_left();
   // All that needs more is open by now: the terminal, the store.
   if (options_.read_only) kernel::only_look(trace_);
   watch_.begin();
@@ -89,6 +90,7 @@ App::App(Options options)
 
 App::~App()
 {
+  if (world_.snapshot) remember();
   // Shells go on without us; verbs that run do too.
   for (auto& [number, each] : panes_) {
     if (auto* shell = dynamic_cast<TerminalPane*>(each.get())) {
@@ -268,6 +270,11 @@ void App::take_world()
   world_ = std::move(world);
   if (!world_.snapshot) return;
   rebuild_rows();
+  if (first) {
+    restore_panes();
+    wish_details();
+  }
+  remember();
   const auto left = left_sessions().size();
   if (left != std::exchange(left_count_, left)) place_panes();
   // Said once, at the beginning; later ones were left by this console, which said so then.

@@ -14,7 +14,9 @@
 #include "tui/console/loop.h"
 #include "tui/console/overlay.h"
 #include "tui/console/pane.h"
+#include "tui/console/pane_log.h"
 #include "tui/console/panels.h"
+#include "tui/console/remembered.h"
 #include "tui/console/screen.h"
 #include "tui/console/theme.h"
 #include "tui/console/view.h"
@@ -128,6 +130,7 @@ private:
   void copy_out(const std::string& text, const std::string& what);
   void take_copied(Pane& pane);
   void save_lines(Pane& pane);
+  std::optional<LogPane::Log> open_log(const std::string& id) const;
 
   void do_down(const command::Action&, const Key&);
   void do_up(const command::Action&, const Key&);
@@ -196,6 +199,11 @@ private:
   void even_panes();
   void open_shell(const ContainerRow& row, int beside_of = 0, bool beside = false);
   void reattach(const KeptSession& session);
+  std::unique_ptr<TerminalPane> shell_pane(int number, const std::string& container, const std::string& session);
+  void take_up(TerminalPane& shell, bool take = true);
+  void remember();
+  void begin_as_left();
+  void restore_panes();
   std::vector<KeptSession> left_sessions() const;
   std::string container_name(const std::string& id) const;
   void do_send_prefix(const command::Action&, const Key&);
@@ -261,6 +269,9 @@ private:
   std::map<int, Finish> finish_;
   const Job* ending_ = nullptr; ///< is telling of its end: not to be forgotten now
   std::size_t left_count_ = 0;
+  Remembered left_;                      ///< how it was left, while its panes are still to come
+  std::string remembered_;               ///< what is written down
+  std::string chosen_theme_;             ///< by a key
   std::set<std::string> ended_sessions_; ///< their sockets may be seen a little longer
   int next_job_ = 1;
   std::optional<Undo> undo_;

@@ -257,6 +257,7 @@ void App::do_theme(const Action&, const Key&)
     next = next == names.end() || std::next(next) == names.end() ? names.begin() : std::next(next);
     try {
       use_theme(themes_.load(*next));
+      chosen_theme_ = *next;
       break;
     } catch (const Error& error) {
       say(Role::bad, std::string{error.sentence()});
@@ -307,6 +308,14 @@ void App::do_inspect(const Action&, const Key&)
   });
 }
 
+std::optional<LogPane::Log> App::open_log(const std::string& id) const
+{
+  const Fd directory = Containers{root_}.directory(id);
+  Fd log{openat(directory.get(), "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
+  if (!log) return std::nullopt;
+  return LogPane::Log{id, container_name(id), std::move(log)};
+}
+
 // Of the marked ones together, where some are.
 void App::do_logs(const Action&, const Key&)
 {
@@ -314,10 +323,8 @@ void App::do_logs(const Action&, const Key&)
   std::string silent;
   try {
     for (const ContainerRow* row : targets()) {
-      const Fd directory = Containers{root_}.directory(row->id);
-      Fd log{openat(directory.get(), "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
-      if (log)
-        logs.push_back({row->name, std::move(log)});
+      if (auto log = open_log(row->id))
+        logs.push_back(std::move(*log));
       else
         silent += (silent.empty() ? "" : ", ") + row->name;
     }

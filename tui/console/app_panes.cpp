@@ -1,6 +1,7 @@
 // The panes: opening, showing, moving between them, leaving and closing them.
 #include "tui/console/app.h"
 #include "tui/console/pane_job.h"
+#include "tui/console/pane_log.h"
 #include "tui/console/pane_terminal.h"
 
 #include "core/base/error.h"
@@ -193,18 +194,116 @@ void App::reattach(const KeptSession& session)
     say(Role::warning, "this console only looks (--read-only)");
     return;
   }
-  const int number = free_number();
-  auto fresh = std::make_unique<TerminalPane>(
-      number, loop_, SessionPlace{session.container, container_name(session.container), session.session}, 24, 80);
-  auto* shell = fresh.get();
+  auto fresh = shell_pane(free_number(), session.container, session.session);
+  auto& shell = *fresh;
   show_pane(std::move(fresh));
+  take_up(shell);
+  shell.focus(true);
+}
+
+std::unique_ptr<TerminalPane> App::shell_pane(int number, const std::string& container, const std::string& session)
+{
+  return std::make_unique<TerminalPane>(number, loop_, SessionPlace{container, container_name(container), session}, 24,
+                                        80);
+}
+
+// Attaches a pane that has its place, and so its size, to the session that it is for.
+void App::take_up(TerminalPane& shell, bool take)
+{
   try {
-    shell->attach(Containers{root_}.run_directory(session.container).get(), session.session);
-    shell->use(theme_);
-    shell->focus(true);
+    const std::string session = shell.place().session;
+    shell.attach(Containers{root_}.run_directory(shell.place().container).get(), session, take);
+    shell.use(theme_);
   } catch (const Error& error) {
-    shell->fail(std::string{error.sentence()});
+    shell.fail(std::string{error.sentence()});
   }
+}
+
+// ---- as it was left
+
+void App::remember()
+{
+  if (options_.read_only || !settings_.restore) return;
+  Remembered now{.theme = chosen_theme_,
+                 .set_theme = settings_.theme,
+                 .sort = wish_.sort,
+                 .reverse = wish_.reverse,
+                 .divider = divider_,
+                 .tab = tab_,
+                 .selected = containers_cursor_.selected,
+                 .shape = tree_.shape(),
+                 .focused = focus_ == Area::pane ? focused_number_ : 0};
+  for (const auto& [number, each] : panes_) {
+    if (const auto* shell = dynamic_cast<const TerminalPane*>(each.get()); shell != nullptr && shell->busy())
+      now.shells.push_back({number, shell->place().container, shell->place().session});
+    else if (const auto* log = dynamic_cast<const LogPane*>(each.get()))
+      now.logs.push_back({number, log->containers()});
+  }
+  std::string text = to_json(now);
+  if (text == remembered_) return;
+  save_remembered(remembered_path(root_.id()), text);
+  remembered_ = std::move(text);
+}
+
+// What needs no containers; their panes follow with the first look at the world.
+void App::begin_as_left()
+{
+  if (!settings_.restore) return;
+  left_ = remembered_from_json(load_remembered(remembered_path(root_.id())));
+  wish_.sort = left_.sort;
+  wish_.reverse = left_.reverse;
+  divider_ = left_.divider;
+  tab_ = left_.tab;
+  containers_cursor_.selected = left_.selected;
+  if (left_.theme.empty() || left_.set_theme != settings_.theme || !options_.theme.empty()) return;
+  if (screen_.depth() == Depth::mono) return;
+  try {
+    use_theme(themes_.load(left_.theme));
+    chosen_theme_ = left_.theme;
+  } catch (const Error&) { // its file is gone
+  }
+}
+
+void App::restore_panes()
+{
+  const Remembered left = std::exchange(left_, {});
+  if (options_.read_only || !panes_.empty()) return;
+  PaneTree tree = PaneTree::from_shape(left.shape);
+  const auto listed = tree.panes();
+  const auto is_free = [&](int number) {
+    return number >= first_pane_number && pane(number) == nullptr &&
+           (tree.contains(number) || std::find(listed.begin(), listed.end(), number) == listed.end());
+  };
+  std::vector<TerminalPane*> shells;
+  for (const auto& each : left.shells) {
+    const bool there = std::any_of(world_.sessions.begin(), world_.sessions.end(), [&](const KeptSession& session) {
+      return session.session == each.session && session.container == each.container;
+    });
+    if (!there || !is_free(each.number)) continue;
+    auto shell = shell_pane(each.number, each.container, each.session);
+    shells.push_back(shell.get());
+    panes_[each.number] = std::move(shell);
+  }
+  for (const auto& each : left.logs) {
+    std::vector<LogPane::Log> logs;
+    for (const auto& id : each.containers) {
+      try {
+        if (auto log = open_log(id)) logs.push_back(std::move(*log));
+      } catch (const Error&) { // the container is gone
+      }
+    }
+    if (!logs.empty() && is_free(each.number))
+      panes_[each.number] = std::make_unique<LogPane>(each.number, loop_, std::move(logs));
+  }
+  for (const int number : listed)
+    if (pane(number) == nullptr) tree.remove(number);
+  tree_ = std::move(tree);
+  place_panes();
+  for (TerminalPane* shell : shells) {
+    take_up(*shell, false);
+    if (shell->failed()) close_pane(shell->number()); // another console has it
+  }
+  if (tree_.contains(left.focused)) focus_pane(left.focused);
 }
 
 std::vector<KeptSession> App::left_sessions() const

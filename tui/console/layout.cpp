@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
 namespace conductor::console {
@@ -275,6 +276,66 @@ void PaneTree::even(Node& node, int columns)
 void PaneTree::even(int columns)
 {
   if (root_) even(*root_, columns);
+}
+
+void PaneTree::write(const Node& node, std::string& text)
+{
+  if (node.pane != 0) {
+    text += std::to_string(node.pane);
+    return;
+  }
+  text += node.beside ? "(b" : "(s";
+  text += std::to_string(node.share) + " ";
+  write(*node.first, text);
+  text += " ";
+  write(*node.second, text);
+  text += ")";
+}
+
+std::string PaneTree::shape() const
+{
+  std::string text;
+  if (root_) write(*root_, text);
+  return text;
+}
+
+std::unique_ptr<PaneTree::Node> PaneTree::read(std::string_view& text, int depth)
+{
+  constexpr int deepest = 50, most_panes = 999;
+  const auto take = [&](std::string_view wanted) {
+    if (!text.starts_with(wanted)) return false;
+    text.remove_prefix(wanted.size());
+    return true;
+  };
+  const auto number = [&](int least, int most) {
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    return error == std::errc{} && value >= least && value <= most ? value : 0;
+  };
+  auto node = std::make_unique<Node>();
+  if (depth > deepest) return nullptr;
+  if (!take("(")) {
+    node->pane = number(1, most_panes);
+    return node->pane != 0 ? std::move(node) : nullptr;
+  }
+  node->beside = text.starts_with('b');
+  if (!take("b") && !take("s")) return nullptr;
+  node->share = number(1, 99);
+  if (node->share == 0 || !take(" ") || !(node->first = read(text, depth + 1))) return nullptr;
+  if (!take(" ") || !(node->second = read(text, depth + 1)) || !take(")")) return nullptr;
+  return node;
+}
+
+PaneTree PaneTree::from_shape(std::string_view text)
+{
+  PaneTree tree;
+  tree.root_ = read(text, 0);
+  const auto panes = tree.panes();
+  const bool twice = std::any_of(panes.begin(), panes.end(),
+                                 [&](int pane) { return std::count(panes.begin(), panes.end(), pane) > 1; });
+  if (!text.empty() || twice) tree.root_.reset();
+  return tree;
 }
 
 namespace {

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -64,6 +66,11 @@ public:
   int neighbour(int pane, Direction direction, Rect area) const;
   /// Gives all panes of an area so wide the same share.
   void even(int columns);
+  /// The tree as text: a pane is its number, a split "(b50 first second)" beside or "(s50 first second)" stacked, with
+  /// the percent of the first.
+  std::string shape() const;
+  /// The reverse; an empty tree for what is no such text.
+  static PaneTree from_shape(std::string_view text);
   /// How many panes are wished side by side.
   int across() const { return root_ ? across(*root_) : 0; }
 
@@ -81,6 +88,8 @@ private:
   static int across(const Node& node);
   static int leaves(const Node& node, bool beside, int columns);
   static void even(Node& node, int columns);
+  static void write(const Node& node, std::string& text);
+  static std::unique_ptr<Node> read(std::string_view& text, int depth);
   std::unique_ptr<Node> root_;
 };
 

@@ -112,6 +112,13 @@ void LogPane::take(Reading& reading)
   }
 }
 
+std::vector<std::string> LogPane::containers() const
+{
+  std::vector<std::string> ids;
+  for (const Reading& each : logs_) ids.push_back(each.log.id);
+  return ids;
+}
+
 std::string LogPane::status() const
 {
   const bool over = std::all_of(logs_.begin(), logs_.end(), [](const Reading& each) { return each.ended; });

@@ -16,12 +16,14 @@ namespace conductor::console {
 class LogPane : public TextPane, public Source {
 public:
   struct Log {
-    std::string name; ///< of the container
+    std::string id, name; ///< of the container
     Fd directory;
   };
   /// logs: at least one. Throws Error.
   LogPane(int number, Loop& loop, std::vector<Log> logs);
   ~LogPane() override;
+  /// Ids of the containers.
+  std::vector<std::string> containers() const;
   std::string status() const override;
   std::span<const std::string_view> hint_names() const override;
   void ready(int fd, std::uint32_t events) override;

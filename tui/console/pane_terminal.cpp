@@ -113,10 +113,10 @@ TerminalPane::TerminalPane(int number, Loop& loop, SessionPlace place, int rows,
 
 TerminalPane::~TerminalPane() { end(state_); }
 
-void TerminalPane::attach(int run_directory, const std::string& session)
+void TerminalPane::attach(int run_directory, const std::string& session, bool take)
 {
   const WindowSize size{static_cast<std::uint16_t>(rows_), static_cast<std::uint16_t>(columns_)};
-  client_ = SessionClient::connect(run_directory, session, size, true);
+  client_ = SessionClient::connect(run_directory, session, size, take);
   place_.session = session;
   if (auto restored = terminal::Terminal::restore(client_->screen_blob())) {
     terminal_ = std::move(*restored);

@@ -25,8 +25,9 @@ public:
   TerminalPane(int number, Loop& loop, SessionPlace place, int rows, int columns);
   ~TerminalPane() override;
 
-  /// Takes the session over. run_directory: run/c/<container>. Throws Error.
-  void attach(int run_directory, const std::string& session);
+  /// Takes the session over; from another console that has it only with `take`. run_directory: run/c/<container>.
+  /// Throws Error.
+  void attach(int run_directory, const std::string& session, bool take = true);
   /// The shell could not be started: the pane says so.
   void fail(const std::string& sentence);
   /// Leaves the shell running, with its screen at the holder. Nothing when it is over.
