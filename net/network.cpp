@@ -61,14 +61,12 @@ public:
   std::vector<Traffic> traffic(std::string_view root_id) override
   {
     const std::vector<net::LinkCounters> counters = read_counters(host());
-    name_links(counters);
     std::vector<Traffic> all;
-    all.reserve(counters.size());
-    for (const net::LinkCounters& each : counters) {
-      const auto named = names_.find(each.index);
-      if (named == names_.end() || named->second.root_id != root_id) continue;
-      // Turned round: what the host sent the container received.
-      all.push_back({.container_id = named->second.container_id, .rx_bytes = each.tx_bytes, .tx_bytes = each.rx_bytes});
+    // RTM_GETSTATS knows links by their numbers only. Their marks are read again when there is a number we have not
+    // seen; the kernel uses none twice.
+    if (names_.size() > 2 * counters.size() || !gather(counters, root_id, all)) {
+      name_links();
+      gather(counters, root_id, all);
     }
     return all;
   }
@@ -116,12 +114,24 @@ private:
     return *host_;
   }
 
-  // RTM_GETSTATS knows links by their numbers only. Their marks are read again when there is a number we have not seen;
-  // the kernel uses none twice.
-  void name_links(const std::vector<net::LinkCounters>& counters)
+  // False when there is a number that we have not seen.
+  bool gather(const std::vector<net::LinkCounters>& counters, std::string_view root_id, std::vector<Traffic>& all) const
   {
-    const auto is_known = [&](const net::LinkCounters& each) { return names_.contains(each.index); };
-    if (std::all_of(counters.begin(), counters.end(), is_known) && names_.size() <= 2 * counters.size()) return;
+    bool is_whole = true;
+    all.clear();
+    all.reserve(counters.size());
+    for (const net::LinkCounters& each : counters) {
+      const auto named = names_.find(each.index);
+      is_whole = is_whole && named != names_.end();
+      if (named == names_.end() || named->second.root_id != root_id) continue;
+      // Turned round: what the host sent the container received.
+      all.push_back({.container_id = named->second.container_id, .rx_bytes = each.tx_bytes, .tx_bytes = each.rx_bytes});
+    }
+    return is_whole;
+  }
+
+  void name_links()
+  {
     names_.clear();
     for (const net::Link& link : read_links(host(), net::Counters::without)) {
       const auto mark = net::mark_from(link.alias);
