@@ -260,7 +260,7 @@ std::string inspect_document(const Root& root, const Container& container)
   json["why"] = container.status.why;
   json["keeper"] = container.status.keeper;
   json["felt_limits"] = felt_limits(root, container);
-  json["health"] = health_object(root, container);
+  json["health_checks"] = health_object(root, container);
   json["restart"] = {
       {"policy", container.spec.restart},
       {"count", container.status.restarts},

@@ -18,7 +18,7 @@ def inspect(box, name="web"):
 
 
 def health(box, name="web"):
-    return inspect(box, name)["health"]
+    return inspect(box, name)["health_checks"]
 
 
 def status(box, name="web"):
