@@ -42,6 +42,21 @@ def test_at_120_columns_everything_has_its_panel(conductor):
         screen.wait_for_text(text)
 
 
+def test_an_unhealthy_container_is_marked_and_says_why(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "--health-interval", "50ms", "--health-cmd",
+                 "test ! -e /ill || { printf 'no \\033[31manswer'; exit 1; }", "--", "sleep", "1000")
+    for rows, columns in ((35, 120), (24, 80)):
+        conductor.ok("exec", "web", "--", "rm", "-f", "/ill")
+        screen = open_console(conductor, rows=rows, columns=columns)
+        select(screen, "web")
+        wait_until(lambda: "*" in row_of(screen, "web").split(), 20, screen.dump)
+        conductor.ok("exec", "web", "--", "touch", "/ill")
+        screen.wait_for_text("unhealthy, ", deadline=20)
+        wait_until(lambda: "!" in row_of(screen, "web").split(), 20, screen.dump)
+        wait_until(lambda: screen.find(r"failed in a row: no \x1b[31manswer"), 20, screen.dump)
+
+
 def test_what_the_command_line_does_shows_at_once(conductor):
     conductor.busybox_image()
     screen = open_console(conductor)

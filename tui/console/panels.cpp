@@ -432,10 +432,10 @@ void draw_details(Canvas canvas, const Look& look, const Snapshot& snapshot, con
     return;
   }
   // The last rows say what is mounted and what its checks say, where there is room for that.
-  constexpr int rows_with_more = 14;
+  constexpr int rows_with_more = 14, rows_with_bad_news = 6;
   int rows = canvas.rows();
   const auto last_row = [&](const char* label, const std::string& text, Role role) {
-    if (text.empty() || canvas.rows() < rows_with_more) return;
+    if (text.empty() || canvas.rows() < (role == Role::bad ? rows_with_bad_news : rows_with_more)) return;
     const int x = canvas.print(--rows, 1, label, look(Role::header)) + 2;
     canvas.print(rows, x, cut_text(text, canvas.columns() - x - 1), look(role));
   };
