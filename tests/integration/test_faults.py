@@ -70,6 +70,7 @@ VERBS = {
     "create": Verb(["create", "IMAGE", "web", *SLEEP], done=is_in("created")),
     "start": Verb(["start", "web"], created, is_in("running")),
     "run -d": Verb(["run", "-d", "IMAGE", "web", *SLEEP], done=is_in("running")),
+    "run with a check": Verb(["run", "-d", "--memory", "64M", "--health-cmd", "true", "IMAGE", "web", *SLEEP], done=is_in("running")),
     "run --rm": Verb(["run", "--rm", "IMAGE", "web", "--", "true"], done=is_in(None)),
     "run with a network": Verb(["run", "-d", "--internet", "--expose", "80-8080", "IMAGE", "web", *SLEEP], done=is_in("running")),
     "exec": Verb(["exec", "web", "--", "true"], running, is_in("running")),
