@@ -330,14 +330,15 @@ std::vector<EventRow> event_rows(const Snapshot& snapshot)
   std::vector<EventRow> rows;
   if (!snapshot.events) return rows;
   for (auto each = snapshot.events->rbegin(); each != snapshot.events->rend(); ++each) {
-    // "exit" has its own word in the outcome: "exit 137".
-    const bool said = each->outcome.starts_with(each->verb);
+    // "exit" has its own word in the outcome: "exit 137"; and health has enough of one.
+    const bool is_health = each->verb == "health_status";
+    const bool said = is_health || each->outcome.starts_with(each->verb);
     const std::string text = said                      ? each->outcome
                              : each->outcome == "done" ? each->verb
                                                        : each->verb + " " + each->outcome;
     const bool bad = each->outcome.starts_with("failed") ||
                      (each->outcome.starts_with("exit ") && each->outcome != "exit 0") || each->verb == "oom" ||
-                     (each->verb == "health_status" && each->outcome == "unhealthy");
+                     (is_health && each->outcome == "unhealthy");
     rows.push_back({clock_text(each->time_ns, true), each->name, text, bad});
   }
   return rows;
