@@ -217,7 +217,7 @@ void Links::attach(const LinkOwner& owner, NetworkWish wish, int namespace_fd)
       first = next_link_index(taken);
     }
   }
-  undo.push("take the link away", [&] {
+  undo.push("take the link away", [&, link, peers] {
     NetworkWish made = wish;
     made.index = link.index;
     network_.detach(root_.id(), wanted(owner, made, peers), LinkEnd::now, -1);

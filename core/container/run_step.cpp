@@ -141,7 +141,7 @@ ExitStatus run_step(const Root& root, const Spec& spec, const std::string& rw, c
     };
   }
   // A root without containers leaves no groups behind, as after the removal of its last container.
-  const auto take_down = [&] {
+  const auto take_down = [&, first_id] {
     tear_down(root, spec.id, first_id);
     if (links != nullptr) {
       links->leave(spec.id);

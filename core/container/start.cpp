@@ -68,8 +68,8 @@ Started start_container(StartRequest request)
   const Root& root = request.root;
   const Spec& spec = request.spec;
   Trace& trace = root.trace();
-  Undo undo{trace};
   Started started;
+  Undo undo{trace};
 
   if (!spec.user_namespace) kernel::require_protected_program();
   const kernel::Confinement confinement = plan_confinement(spec);

@@ -134,7 +134,7 @@ Spec create(Context& context, const CreateRequest& request)
   undo.push("remove what was created", [&] { containers.remove(spec.id, spec.name); });
   const std::vector<std::string> made = ensure_volumes(context, spec);
   if (!made.empty())
-    undo.push("remove the new volumes", [&] {
+    undo.push("remove the new volumes", [&context, made] {
       for (const std::string& volume : made) Volumes{context.root}.remove(volume);
     });
   if (spec.networked)

@@ -63,6 +63,7 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   Trace& trace = context.trace;
   const Containers containers{root};
   const IdPool pool = parse_id_pool(context.config.id_pool);
+  Started started;
   Undo undo{trace};
   Step step{trace, fmt::format("start '{}'", spec.name),
             "what was begun is found in the run directory, whatever happens"};
@@ -92,9 +93,9 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
   LogWriter log{trace, kernel::open_directory(containers.directory(spec.id).get(), "log"),
                 LogLimits{.size_bytes = context.config.log_size, .files = context.config.log_files}};
 
-  Started started = start_container(std::move(request));
+  started = start_container(std::move(request));
   if (started.terminal) ours.master = std::move(started.terminal);
-  undo.push("end the container", [&] {
+  undo.push("end the container", [&, first_id] {
     started.child.kill_and_reap();
     tear_down(root, spec.id, first_id);
   });

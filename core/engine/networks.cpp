@@ -120,7 +120,7 @@ void make_so(const Context& context, const std::vector<Member>& members)
         carry_out(context, links, each.container, now, each.*before);
       }
   };
-  undo.push("put the network back as it was", [&] {
+  undo.push("put the network back as it was", [&, carry_out_all] {
     for (const Member& each : members) store(context, each.spec(), each.before);
     carry_out_all(&Member::before, &Member::after);
     for (const Member& each : members)
