@@ -48,6 +48,24 @@ def unbuilt(box):
     box.ok("rmcache")
 
 
+def without_copy(box):
+    running(box)
+    (box.directory / "out").unlink(missing_ok=True)
+
+
+def without_volume(box):
+    if volumes(box):
+        box.ok("rmvolume", "data")
+
+
+def with_volume(box):
+    box.ok("run", "--rm", "-v", "data:/data", box.image, "--", "true")
+
+
+def volumes(box):
+    return [volume["name"] for volume in box.json("volumes")]
+
+
 def row(box, name="web"):
     return next((c for c in box.json("ps", "-a") if c["name"] == name), None)
 
@@ -78,6 +96,12 @@ VERBS = {
     "stop with a network": Verb(["stop", "-t", "0", "web"], connected, is_in(None), whole=False),
     "rm": Verb(["rm", "web"], created, is_in(None), whole=False),
     "build": Verb(["build", "made", "FILE"], unbuilt, lambda box: "made:latest" in [i["name"] for i in box.json("images")]),
+    "cp in": Verb(["cp", "FILE", "web:/in"], running, lambda box: box.run("exec", "web", "--", "test", "-s", "/in").returncode == 0),
+    "cp out": Verb(["cp", "web:/bin/busybox", "OUT"], without_copy, lambda box: (box.directory / "out").exists()),
+    # Not run: what a command may have written into a volume stays, also when its start fails in the end.
+    "create with a volume": Verb(["create", "-v", "data:/data", "IMAGE", "web", *SLEEP], without_volume,
+                                 lambda box: is_in("created")(box) and volumes(box) == ["data"]),
+    "rmvolume": Verb(["rmvolume", "data"], with_volume, lambda box: volumes(box) == [], whole=False),
     "addnetwork": Verb(["addnetwork", "web", "-i", "-e", "80-8080"], running, lambda box: row(box)["networks"] != []),
     "peer": Verb(["peer", "web", "by"], connected, lambda box: row(box)["networks"][0]["peers"] == ["by"]),
 }
@@ -94,7 +118,7 @@ def box(conductor):
 
 
 def words_of(box, verb):
-    return [{"IMAGE": box.image, "FILE": str(box.file)}.get(word, word) for word in verb.words]
+    return [{"IMAGE": box.image, "FILE": str(box.file), "OUT": str(box.directory / "out")}.get(word, word) for word in verb.words]
 
 
 def bystander(box):
@@ -124,6 +148,8 @@ def picture(box):
     return {
         "containers": [(c["name"], c["state"], c["networks"]) for c in box.json("ps", "-a")],
         "images": [i["name"] for i in box.json("images")],
+        "volumes": volumes(box),
+        "copied": (box.directory / "out").exists(),
         "groups": host.cgroups(box.id()),
         "runtime": [str(p) for p in box.run_directory.rglob("*") if p.parent.name in ("c", "ids")],
         "unfinished": [str(p) for p in (box.root / "tmp").glob("*")],
