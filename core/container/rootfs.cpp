@@ -338,16 +338,14 @@ private:
   }
 
   // A path of the table, or what a number in place of its '*' makes of it. The first CPU tells for all whether the
-  // kernel has such a directory, so that where it has none this costs one look. Beyond 128 CPUs, where the mounts would
-  // take longer than the rest of a start and each mount namespace carry them, the others stay visible: what they tell
-  // is how often a CPU was too hot, in steps of its own choosing.
+  // kernel has such a directory, so that where it has none this costs one look. What stays visible of the CPUs beyond
+  // (doctor says so) is how often one was too hot.
   std::vector<std::string> each_cpu(std::string path) const
   {
     const size_t star = path.find('*');
     if (star == std::string::npos) return {std::move(path)};
-    constexpr long most = 128;
     std::vector<std::string> all;
-    const long cpus = std::min(::sysconf(_SC_NPROCESSORS_CONF), most);
+    const long cpus = std::min(::sysconf(_SC_NPROCESSORS_CONF), kernel::most_masked_cpus);
     for (long cpu = 0; cpu < cpus; ++cpu) {
       std::string one = path.substr(0, star) + std::to_string(cpu) + path.substr(star + 1);
       if (cpu == 0 && !kernel::find_in_root(root_.get(), one, O_PATH | O_NOFOLLOW)) return {};

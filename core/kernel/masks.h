@@ -20,6 +20,9 @@ struct HiddenPath {
 };
 // A '*' stands for a number: such a directory is there once for each CPU.
 std::span<const HiddenPath> hidden_paths();
+// For so many CPUs that is made: beyond, the mounts would take longer than the rest of a start, and each mount
+// namespace carry them.
+inline constexpr long most_masked_cpus = 128;
 
 // Is this path of the table (or one that stands for it) named by one of these: "ALL", a path, a pattern as in a shell?
 bool is_unmasked(std::string_view path, const std::vector<std::string>& patterns);

@@ -38,6 +38,14 @@ def found(box, *options):
     return [line for line in lines if not line.startswith(OTHERS)]
 
 
+def test_what_the_host_gives_to_isolation_is_told(box):
+    said = {f["check"]: f for f in json.loads(box.run("doctor", "--json").stdout)}
+    assert said["devices"]["found"].startswith("device rules")  # or nothing would start here
+    heat = os.path.exists("/sys/devices/system/cpu/cpu0/thermal_throttle") and os.cpu_count() > 128
+    assert (said["heat"]["health"] == "weak") == heat
+    assert (said["kernel-log"]["health"] == "ok") == os.access("/dev/kmsg", os.R_OK)
+
+
 def check_found_and_removed(box, kind, what):
     """Listed as what it is, and gone after --fix."""
     assert [line for line in found(box) if kind in line and str(what) in line], found(box)

@@ -7,6 +7,7 @@
 #include "core/kernel/cgroup.h"
 #include "core/kernel/files.h"
 #include "core/kernel/group_limits.h"
+#include "core/kernel/masks.h"
 #include "core/kernel/process.h"
 #include "core/store/workshop.h"
 #include "tui/command/invocation.h"
@@ -124,6 +125,34 @@ Finding check_apparmor(Invocation&)
           "containers are confined by namespaces, capabilities and seccomp only"};
 }
 
+Finding check_devices(Invocation&)
+{
+  if (!kernel::cgroup_host().v1("devices").empty()) return {Health::good, "device rules (cgroup v1)", ""};
+  // Only a kernel with bpf(2) has the setting.
+  if (!kernel::cgroup_host().v2.empty() && kernel::exists(AT_FDCWD, "/proc/sys/kernel/unprivileged_bpf_disabled"))
+    return {Health::good, "device rules (BPF)", ""};
+  return {Health::missing, "no device rules", "cgroup v2 and a kernel with CONFIG_CGROUP_BPF, or v1's devices"};
+}
+
+// What a container could learn of others by the heat of the CPUs (kernel::hidden_paths()).
+Finding check_heat(Invocation&)
+{
+  const bool told = kernel::exists(AT_FDCWD, "/sys/devices/system/cpu/cpu0/thermal_throttle");
+  if (!told || ::sysconf(_SC_NPROCESSORS_CONF) <= kernel::most_masked_cpus)
+    return {Health::good, "how hot CPUs are is hidden from containers", ""};
+  return {Health::weak,
+          fmt::format("how hot CPUs behind the first {} are is seen in containers", kernel::most_masked_cpus),
+          "--cpuset does not change that; --mask hides single ones"};
+}
+
+Finding check_kernel_log(Invocation&)
+{
+  const Fd log{::open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
+  if (log) return {Health::good, "who is killed for lack of memory is told by name", ""};
+  return {Health::weak, fmt::format("/dev/kmsg: {}", std::strerror(errno)),
+          "that somebody is killed for lack of memory is told, not who: CAP_SYSLOG would do"};
+}
+
 Finding check_resource(Invocation&)
 {
   if (::prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) == 1)
@@ -216,7 +245,8 @@ void sweep_leftovers(Context& context)
 std::string listed(const std::vector<std::string>& names)
 {
   constexpr size_t most = 5;
-  std::string text = fmt::format("{}", fmt::join(names.begin(), names.begin() + std::min(most, names.size()), ", "));
+  std::string text = fmt::format(
+      "{}", fmt::join(names.begin(), names.begin() + static_cast<ptrdiff_t>(std::min(most, names.size())), ", "));
   return names.size() > most ? text + fmt::format(" and {} more", names.size() - most) : text;
 }
 
@@ -314,14 +344,25 @@ struct Check {
   std::vector<Finding> (*look_at_all)(Invocation&) = nullptr;
 };
 constexpr Check checks[] = {
-    {"root", check_root},         {"kernel", check_kernel},
-    {"overlay", check_overlay},   {"user-namespaces", check_user_namespaces},
-    {"cgroups", check_cgroups},   {"seccomp", check_seccomp},
-    {"apparmor", check_apparmor}, {"limits", check_resource},
-    {"swap", check_swap},         {"weights", check_weights},
-    {"bases", check_bootstrap},   {"state", check_state},
-    {"nft", check_nft},           {"leftovers", nullptr, check_leftovers},
-    {"layers", check_layers},     {"network", nullptr, check_network},
+    {"root", check_root},
+    {"kernel", check_kernel},
+    {"overlay", check_overlay},
+    {"user-namespaces", check_user_namespaces},
+    {"cgroups", check_cgroups},
+    {"seccomp", check_seccomp},
+    {"apparmor", check_apparmor},
+    {"devices", check_devices},
+    {"heat", check_heat},
+    {"kernel-log", check_kernel_log},
+    {"limits", check_resource},
+    {"swap", check_swap},
+    {"weights", check_weights},
+    {"bases", check_bootstrap},
+    {"state", check_state},
+    {"nft", check_nft},
+    {"leftovers", nullptr, check_leftovers},
+    {"layers", check_layers},
+    {"network", nullptr, check_network},
 };
 
 constexpr const char* word(Health health)
