@@ -91,6 +91,7 @@ VERBS = {
     "run with a check": Verb(["run", "-d", "--memory", "64M", "--health-cmd", "true", "IMAGE", "web", *SLEEP], done=is_in("running")),
     "run --rm": Verb(["run", "--rm", "IMAGE", "web", "--", "true"], done=is_in(None)),
     "run with a network": Verb(["run", "-d", "--internet", "--expose", "80-8080", "IMAGE", "web", *SLEEP], done=is_in("running")),
+    "run as root of the host": Verb(["run", "-d", "--init", "--userns", "host", "IMAGE", "web", *SLEEP], done=is_in("running")),
     "exec": Verb(["exec", "web", "--", "true"], running, is_in("running")),
     "stop": Verb(["stop", "-t", "0", "web"], running, is_in(None), whole=False),
     "stop with a network": Verb(["stop", "-t", "0", "web"], connected, is_in(None), whole=False),

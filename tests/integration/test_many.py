@@ -68,6 +68,9 @@ def test_many_stand_at_once(box):
     all_at_once(lambda number: box.ok("exec", f"n{number}", "--", "true"), STANDING)
     later = kept_by(box)
     assert len(first) == len(later) == STANDING
+    for when, found in (("first", first), ("later", later)):
+        private = sorted(kilobytes for kilobytes, _ in found)
+        print(f"{STANDING} keepers, {when}: {private[0]} to {private[-1]} KiB private, {sorted({n for _, n in found})} descriptors")
     # Each keeper is as small with many beside it as it is alone, and commands that came and went have left nothing in it.
     assert max(private for private, _ in later) <= 2 * min(private for private, _ in first)
     assert {descriptors for _, descriptors in later} == {descriptors for _, descriptors in first}
