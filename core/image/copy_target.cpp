@@ -351,6 +351,7 @@ void CopyTarget::put_back()
 
 void CopyTarget::remove_stages()
 {
+  writer_.reset(); // it writes into one of them
   for (auto& stage : stages_) {
     try {
       try {
