@@ -2,6 +2,7 @@
 #include "core/base/error.h"
 #include "net/network.h"
 #include "tui/console/app.h"
+#include "tui/console/plain.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -21,9 +22,15 @@ std::string environment(const char* name, const char* otherwise)
 }
 
 // The global options that matter here, and those of `console`. What is wrong with the others, `conductor` has said.
-conductor::console::Options options_from(const std::vector<std::string>& words)
-{
+struct Wish {
   conductor::console::Options options;
+  bool plain = false;
+};
+
+Wish wish_from(const std::vector<std::string>& words)
+{
+  Wish wish;
+  conductor::console::Options& options = wish.options;
   options.place = {environment("CONDUCTOR_ROOT", "/var/lib/conductor"), environment("CONDUCTOR_RUN", "/run/conductor"),
                    conductor::make_network};
   std::string config;
@@ -45,18 +52,20 @@ conductor::console::Options options_from(const std::vector<std::string>& words)
       options.theme = value();
     else if (name == "--read-only")
       options.read_only = true;
+    else if (name == "--plain")
+      wish.plain = true;
     else if (name == "--no-color")
       setenv("NO_COLOR", "1", 1);
     else if (name == "--wait" || name == "--events" || name == "--gate")
       value(); // of verbs
     else if (name != "console" && name != "demo" && name != "--explain" && name != "--json")
       throw conductor::usage_error("the console does not know '" + words[i] + "'",
-                                   "conductor console [--read-only] [--theme NAME]");
+                                   "conductor console [--read-only] [--plain] [--theme NAME]");
   }
   std::vector<std::string> common{"--root", options.place.root_path, "--run", options.place.run_path};
   if (!config.empty()) common.insert(common.end(), {"--config", config});
   conductor::console::set_common_arguments(std::move(common));
-  return options;
+  return wish;
 }
 
 } // namespace
@@ -64,8 +73,9 @@ conductor::console::Options options_from(const std::vector<std::string>& words)
 int main(int argc, char** argv)
 {
   try {
-    auto options = options_from({argv + 1, argv + argc});
+    auto [options, plain] = wish_from({argv + 1, argv + argc});
     conductor::need_root("conductor");
+    if (plain) return conductor::console::run_plain(options.place, options.read_only);
     return conductor::console::App{std::move(options)}.run();
   } catch (const Error& error) {
     std::fprintf(stderr, "conductor: %s\n", error.what());

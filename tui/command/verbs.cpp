@@ -176,6 +176,7 @@ constexpr Option events_options[] = {
 
 constexpr Option console_options[] = {
     {"read-only", 0, {}, "only look: what changes things is hidden, and the rights to do so are given up"},
+    {"plain", 0, {}, "lines instead of a screen: for screen readers and pipes; takes verbs as they are typed here"},
     {"theme", 0, "NAME",
      "colours: default, light, contrast, colorblind, projector, mono, or a file in ~/.config/conductor/themes"},
 };

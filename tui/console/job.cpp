@@ -24,11 +24,7 @@ constexpr std::size_t most_events = 4000;
 constexpr std::size_t most_printed = 4U << 20, most_complained = 64U << 10, longest_line = 4U << 20;
 constexpr int events_fd_number = 3;
 
-std::vector<std::string>& common_arguments()
-{
-  static std::vector<std::string> arguments;
-  return arguments;
-}
+std::vector<std::string> common;
 
 std::pair<Fd, Fd> make_pipe()
 {
@@ -80,7 +76,8 @@ std::string line_with(std::string_view text, std::string_view prefix, bool strip
 
 } // namespace
 
-void set_common_arguments(std::vector<std::string> arguments) { common_arguments() = std::move(arguments); }
+void set_common_arguments(std::vector<std::string> arguments) { common = std::move(arguments); }
+const std::vector<std::string>& common_arguments() { return common; }
 
 std::string conductor_program()
 {

@@ -93,6 +93,7 @@ std::string command_line(const std::vector<std::string>& arguments);
 
 /// Options that every child gets, so that it works on the same state: --root, --run, --config.
 void set_common_arguments(std::vector<std::string> arguments);
+const std::vector<std::string>& common_arguments();
 
 /// Path of the program `conductor` that belongs to this console.
 std::string conductor_program();
