@@ -108,17 +108,21 @@ def test_a_hanging_check_is_ended_with_all_that_it_has_forked(box):
 
 
 def members(box):
-    """Command lines of all that lives in the container."""
-    found = []
+    """Command lines of all that lives in the container, each process once; groups and processes come and go."""
+    found = {}
     for group in host.cgroups(box.id()):
         if "keepers" in group:
             continue
-        for pid in Path(group, "cgroup.procs").read_text().split():
+        try:
+            pids = Path(group, "cgroup.procs").read_text().split()
+        except OSError:
+            continue
+        for pid in pids:
             try:
-                found.append(Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip())
+                found[pid] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
             except OSError:
                 continue
-    return [each for each in found if each]
+    return [each for each in found.values() if each]
 
 
 def test_what_a_check_leaves_behind_ends_with_it(box):
