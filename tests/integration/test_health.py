@@ -174,11 +174,10 @@ def test_a_paused_container_is_not_checked_and_its_time_does_not_count(box):
 
 
 def test_a_new_life_begins_with_starting(box):
-    box.ok("run", "-d", "--restart", "always", *FAST, "--health-cmd", "test -e /well", box.image, "web", "--", "sh", "-c",
+    box.ok("run", "-d", "--restart", "always", *FAST, "--health-cmd", "test ! -e /ill", box.image, "web", "--", "sh", "-c",
            "trap 'exit 1' USR1; while :; do sleep 0.02; done")
-    box.ok("exec", "web", "--", "touch", "/well")
     wait_for_status(box, "healthy")
-    box.ok("exec", "web", "--", "rm", "/well")
+    box.ok("exec", "web", "--", "touch", "/ill")
     wait_for_status(box, "unhealthy")
     # docker does not start an unhealthy container again either.
     assert inspect(box)["restart"]["count"] == 0

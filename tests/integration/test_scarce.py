@@ -64,6 +64,9 @@ def test_too_little_memory(box, verb):
         done = box.run(*VERBS[verb], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)))
         if done.returncode < 0 and megabytes <= 4:
             continue  # the kernel could not even lay the program out
+        # What takes a removed container's directory apart behind the verb has no more memory than that.
+        if verb == "rm" and done.returncode == 0:
+            box.ok("doctor", "--fix")
         check(box, verb, done, ["not enough memory", "Cannot allocate memory", "error while loading shared libraries",
                                 "cannot create TLS data", "out of memory"], f"{megabytes} MiB")
         failed += done.returncode != 0
