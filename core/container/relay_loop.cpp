@@ -202,7 +202,8 @@ RelayEnd RelayLoop::State::run()
     const int patience = patience_ms();
     const uint64_t before = patience >= 0 ? monotonic_us() : 0;
     const int found = ::poll(polls.data(), polls.size(), patience);
-    if (found < 0 && errno != EINTR) throw Error{"wait for the container", errno};
+    // EINVAL: more entries than RLIMIT_NOFILE allows descriptors (poll(2)).
+    if (found < 0 && errno != EINTR) throw Error{"wait for the container", errno == EINVAL ? EMFILE : errno};
     if (found < 0) continue;
     if (patience >= 0) wait_for_clients(static_cast<int>((monotonic_us() - before) / 1000));
 
@@ -256,8 +257,9 @@ void RelayLoop::State::obey_signals()
 void RelayLoop::State::end_child()
 {
   if (std::exchange(told_to_end_, true) || child_has_ended_) return;
-  const auto [signal, grace_us] = *request_.farewell;
-  if (grace_us == 0 || !kernel::notices_signal(request_.child.pid(), signal)) return kill_child();
+  const auto [signal, grace_us, to_pid_one] = *request_.farewell;
+  const bool is_deaf = to_pid_one && !kernel::notices_signal(request_.child.pid(), signal);
+  if (grace_us == 0 || is_deaf) return kill_child();
   kernel::send_signal(request_.trace, request_.child.pidfd(), signal, request_.child.pid());
   kill_us_ = monotonic_us() + grace_us;
 }

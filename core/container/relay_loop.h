@@ -46,7 +46,8 @@ public:
 // How a child is asked to end.
 struct Farewell {
   int signal = 0;
-  uint64_t grace_us = 0; // before SIGKILL
+  uint64_t grace_us = 0;  // before SIGKILL
+  bool to_pid_one = true; // of a namespace of its own: the kernel spares it what it does not catch
 };
 
 struct RelayRequest {

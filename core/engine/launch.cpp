@@ -137,7 +137,8 @@ KeeperRequest launch(const Context& context, const Container& container, Local l
                        .interactive = spec.process.interactive,
                        .guests = std::move(guests),
                        .farewell = Farewell{.signal = kernel::signal_number(spec.stop_signal),
-                                            .grace_us = static_cast<uint64_t>(spec.stop_seconds) * 1'000'000},
+                                            .grace_us = static_cast<uint64_t>(spec.stop_seconds) * 1'000'000,
+                                            .to_pid_one = !spec.host_pid},
                        .on_exit = [&context, id = spec.id](const ExitStatus& exit) { finish(context, id, exit, {}); }};
 }
 

@@ -198,8 +198,9 @@ def test_boot_starts_the_others_when_one_fails(box):
     assert "cannot start 'b'" in done.stderr
 
 
-@pytest.mark.parametrize("command,ends", [(["--", "sleep", "1000"], 137), (RUNS, 3), (FAILS, 4)],
-                         ids=["deaf", "hears", "waits"])
+@pytest.mark.parametrize("command,ends", [(["--", "sleep", "1000"], 137), (RUNS, 3), (FAILS, 4),
+                                          (["--userns", "host", "--pid", "host", "--", "sleep", "1000"], 143)],
+                         ids=["deaf", "hears", "waits", "no PID 1"])
 def test_keeper_that_is_told_to_end_ends_its_container_until_the_next_boot(box, command, ends):
     """As whoever takes the host down sends SIGTERM to everybody, and waits for them."""
     box.ok("run", "-d", "--restart", "always", box.image, "web", *command)
