@@ -159,6 +159,12 @@ std::optional<Healthcheck> merge_health(const std::optional<Healthcheck>& wish, 
   if (!known)
     throw Error{"the image's health check is neither CMD nor CMD-SHELL with a command", 0, "--no-healthcheck"};
   if (check.test[0] == "CMD-SHELL") check.shell = shell;
+  // Each check costs the host a process: what an image may ask for has the bounds of the options.
+  constexpr int64_t shortest_ns = 1'000'000;
+  for (const auto field : {&Healthcheck::interval_ns, &Healthcheck::timeout_ns, &Healthcheck::start_period_ns,
+                           &Healthcheck::start_interval_ns})
+    if (check.*field < shortest_ns) check.*field = 0;
+  check.retries = std::max<int64_t>(check.retries, 0);
   return check;
 }
 

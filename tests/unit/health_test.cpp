@@ -62,14 +62,20 @@ TEST(Health, ChecksComeFasterInTheStartPeriod)
 
 TEST(Health, WhatTheUserLeavesOpenComesFromTheImage)
 {
-  const Healthcheck image{.test = {"CMD-SHELL", "a"}, .interval_ns = 1, .retries = 7};
-  const auto merged = merge_health(Healthcheck{.interval_ns = 5}, image, {"/bin/ash", "-c"});
+  const Healthcheck image{.test = {"CMD-SHELL", "a"}, .interval_ns = second, .retries = 7};
+  const auto merged = merge_health(Healthcheck{.interval_ns = 5 * second}, image, {"/bin/ash", "-c"});
   ASSERT_TRUE(merged);
-  EXPECT_EQ(merged->interval_ns, 5);
+  EXPECT_EQ(merged->interval_ns, 5 * second);
   EXPECT_EQ(merged->retries, 7);
   EXPECT_EQ(health_command(*merged), (std::vector<std::string>{"/bin/ash", "-c", "a"}));
   EXPECT_EQ(health_command(*merge_health(Healthcheck{.test = {"CMD", "b", "c"}}, image, {})),
             (std::vector<std::string>{"b", "c"}));
+}
+
+TEST(Health, AnImageCannotAskForChecksWithoutAPause)
+{
+  const Healthcheck image{.test = {"CMD-SHELL", "a"}, .interval_ns = 1, .timeout_ns = -second, .retries = -1};
+  EXPECT_EQ(*merge_health({}, image, {}), (Healthcheck{.test = {"CMD-SHELL", "a"}}));
 }
 
 TEST(Health, NoneIsNone)
