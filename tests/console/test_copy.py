@@ -66,7 +66,7 @@ def test_what_is_looked_at_stands_still_while_the_program_goes_on(conductor):
 
 
 def test_a_shell_that_ends_leaves_what_is_looked_at(conductor):
-    screen = with_shell(conductor, "echo last-$((5*5)); (sleep 0.3; kill -9 $$) &")
+    screen = with_shell(conductor, "echo last-$((5*5))")
     screen.wait_for_text("last-25")
     copy_mode(screen)
     conductor.ok("stop", "--keep", "-t", "0", "web")
@@ -113,10 +113,11 @@ def test_the_mouse_marks_and_copies(conductor):
     mouse(32, column + 8)
     mouse(0, column + 8, release=True)
     wait_for_copy(screen, "pha bet")
-    for _ in range(2):
-        mouse(0, column + 12)
-        mouse(0, column + 12, release=True)
-    wait_for_copy(screen, "gamma")
+    screen.send("".join(f"\x1b[<0;{column + 13};{row + 1}{end}" for end in "MmMmMm"))
+    wait_for_copy(screen, "alpha beta-gamma")
+    assert copied(screen) == ["pha bet", "gamma", "alpha beta-gamma"]
+    type_line(screen, "echo typed-$((1+1))")
+    screen.wait_for_text("typed-2")
 
 
 def test_a_resize_keeps_the_place(conductor):
@@ -129,3 +130,45 @@ def test_a_resize_keeps_the_place(conductor):
     screen.wait_for_text("123")
     screen.press("y")
     wait_for_copy(screen, "123")
+
+
+def test_lines_of_tabs_and_names_that_steer_are_neither_slow_nor_raw(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "--", "/bin/sh", "-c",
+                 r"for i in 1 2 3; do head -c 16000 /dev/zero | tr '\0' '\t'; echo; done; printf 'b\342\200\256c end\n'; sleep 1000")
+    screen = open_console(conductor)
+    select(screen, "web")
+    screen.press("l")
+    screen.wait_for_text(r"b\u202ec end")
+    screen.press("C-g", "[", "g", "w", "W", "e", "b", "W", "G", "y")
+    wait_for_copy(screen, r"b\u202ec end")
+
+
+def test_a_log_that_becomes_empty_ends_copy_mode(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "--", "/bin/sh", "-c", "echo only; sleep 1000")
+    screen = open_console(conductor)
+    select(screen, "web")
+    screen.press("l")
+    screen.wait_for_text("only")
+    screen.press("C-g", "[")
+    screen.wait_for_text("mark lines")
+    screen.press("q", "@", *"2100-01-01T00:00:00Z", "Enter")
+    screen.wait_for_text("nothing yet")
+    screen.press("C-g", "[", "j", "v", "y", "w", "k")
+    screen.press("@", *"all", "Enter")
+    screen.wait_for_text("only")
+
+
+def test_a_wrapped_line_that_is_not_wrapped_any_more_is_still_seen(conductor):
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "--", "/bin/sh", "-c", "head -c 15000 /dev/zero | tr '\\0' a; echo; sleep 1000")
+    screen = open_console(conductor)
+    select(screen, "web")
+    screen.press("l")
+    screen.wait_for_text("aaaaa")
+    screen.press("C-u", "C-u", "C-u", "w")
+    screen.wait_until_quiet(0.3)
+    assert screen.find("aaaaa")
+    screen.press("v", "y")
+    screen.wait_for(lambda: copied(screen)[-1:] == ["a"], what="one character")

@@ -8,6 +8,20 @@ from console.keys import open_console, row_of, select, shell
 from support.waiting import wait_until
 
 
+def test_a_file_that_comes_later_counts_and_when_it_goes_nothing_of_it_does(conductor):
+    started(conductor, "web")
+    screen = open_console(conductor)
+    select(screen, "web")
+    file = Path(conductor.environment["XDG_CONFIG_HOME"]) / "conductor/config.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"confirm": "off", "keys": {"list": {"logs": "L"}}}')
+    screen.wait_for(lambda: "L logs" in screen.lines[-1], what="the key of the new file")
+    file.unlink()
+    screen.wait_for(lambda: "l logs" in screen.lines[-1], what="the key as it was")
+    screen.press("D")
+    screen.wait_for_text("delete web?")
+
+
 @pytest.fixture
 def settings(conductor):
     """settings(text or object) writes the file that the console reads."""

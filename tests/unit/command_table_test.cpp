@@ -173,6 +173,16 @@ TEST_F(Bindings, NothingThatChangesContainersIsOnCtrl)
   EXPECT_EQ(key_of(Mode::list, "stop"), "S");
 }
 
+TEST_F(Bindings, TheWayOutOfAShellIsThereAndNoKeyThatIsTyped)
+{
+  for (const char* keys : {"", "j", "Enter", "Ctrl-A j"}) {
+    EXPECT_EQ(bind_keys({{Mode::always, "prefix", keys, "c:1"}}).size(), 1U) << keys;
+    EXPECT_EQ(prefix_text(), "^G") << keys;
+  }
+  for (const char* keys : {"Ctrl-A", "F12", "Alt-x"})
+    EXPECT_EQ(bind_keys({{Mode::always, "prefix", keys, "c:1"}}), std::vector<std::string>{}) << keys;
+}
+
 TEST_F(Bindings, AnUnknownActionGetsTheNearestOne)
 {
   const auto problems = bind_keys({{Mode::list, "stpo", "X", "c:1"}});

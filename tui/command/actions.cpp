@@ -238,6 +238,17 @@ std::vector<std::string> bind_keys(const std::vector<Binding>& bindings)
     const auto at = static_cast<size_t>(found - all.begin());
     found->key = kept.emplace_back(binding.keys);
     bound[at] = &binding;
+    // The only way out of a shell: it must be there, and be no key that is typed into one.
+    if (found->name == "prefix" && found->mode == Mode::always) {
+      const auto keys = words(binding.keys);
+      const bool types = std::any_of(keys.begin(), keys.end(), [](std::string_view key) {
+        return !key.starts_with("Ctrl-") && !key.starts_with("Alt-") && !(key.size() > 1 && key[0] == 'F');
+      });
+      if (keys.empty() || types) {
+        give_up(at, "the key before the keys of panes is one with Ctrl or Alt, or a function key");
+        continue;
+      }
+    }
     const bool control = binding.keys.find("Ctrl-") != std::string::npos;
     if (control && found->danger != Danger::looks)
       give_up(at, "'" + binding.action + "' changes containers, and nothing that does is on Ctrl");

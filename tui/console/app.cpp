@@ -44,11 +44,27 @@ Theme wanted_theme(const Themes& themes, const Options& options, const std::stri
 // The directory of the settings: editors write a new file and rename it, so the file itself is not watched.
 Fd watch_directory_of(const std::string& path)
 {
-  Fd watch{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
   const std::string directory = path.substr(0, path.rfind('/'));
+  if (::access(directory.c_str(), R_OK) != 0) return {};
+  Fd watch{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
   if (!watch || ::inotify_add_watch(watch.get(), directory.c_str(), IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE) < 0)
     return {};
   return watch;
+}
+
+// Takes what the watch has to say: is this file in it?
+bool has_changed(int watch, const std::string& path)
+{
+  const std::string name = path.substr(path.rfind('/') + 1);
+  alignas(inotify_event) std::array<char, 4096> events; // NOLINT: filled by read(2)
+  bool found = false;
+  for (ssize_t got = 0; (got = ::read(watch, events.data(), events.size())) > 0;)
+    for (const char* at = events.data(); at < events.data() + got;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(at);
+      found = found || (event->len > 0 && name == event->name);
+      at += sizeof(inotify_event) + event->len;
+    }
+  return found;
 }
 
 std::optional<std::string> content_of(const std::string& path)
@@ -75,11 +91,8 @@ App::App(Options options)
   loop_.watch(signals_.get(), EPOLLIN, *this);
   loop_.watch(watch_.fd(), EPOLLIN, *this);
   use_theme(std::move(theme_));
-  if (const auto path = command::settings_path(); !path.empty()) {
-    read_settings();
-    settings_watch_ = watch_directory_of(path);
-    if (settings_watch_) loop_.watch(settings_watch_.get(), EPOLLIN, *this);
-  }
+  watch_settings();
+  read_settings();
   begin_as_left();
   // All that needs more is open by now: the terminal, the store.
   if (options_.read_only) kernel::only_look(trace_);
@@ -200,12 +213,8 @@ void App::ready(int fd, std::uint32_t)
     read_signals();
   else if (fd == watch_.fd())
     take_world();
-  else if (fd == settings_watch_.get()) {
-    std::array<char, 4096> events; // NOLINT: filled by read(2)
-    while (::read(fd, events.data(), events.size()) > 0) {
-    }
+  else if (fd == settings_watch_.get() && has_changed(fd, command::settings_path()))
     read_settings();
-  }
 }
 
 void App::read_terminal()
@@ -270,6 +279,10 @@ void App::take_world()
   world_ = std::move(world);
   if (!world_.snapshot) return;
   rebuild_rows();
+  if (!settings_watch_) {
+    watch_settings();
+    if (settings_watch_) read_settings();
+  }
   if (first) {
     restore_panes();
     wish_details();
@@ -284,12 +297,22 @@ void App::take_world()
   redraw();
 }
 
+// Where there is no such directory yet, each look at the world tries again.
+void App::watch_settings()
+{
+  const auto path = command::settings_path();
+  if (path.empty() || settings_watch_) return;
+  settings_watch_ = watch_directory_of(path);
+  if (settings_watch_) loop_.watch(settings_watch_.get(), EPOLLIN, *this);
+}
+
 // What is wrong in the file is said; the rest counts. A file that is gone means what there is without one.
 void App::read_settings()
 {
   const std::string path = command::settings_path();
   const auto text = content_of(path);
-  if (!text && settings_.theme.empty() && settings_.keys.empty()) return;
+  if (!text && !has_settings_) return;
+  has_settings_ = text.has_value();
   std::vector<std::string> problems;
   const auto is_key = [](std::string_view word) { return key_from_name(word).has_value(); };
   command::Settings read;

@@ -78,6 +78,7 @@ private:
   void job_ended(Job& job) override;
   void say(Role role, std::string text);
   void redraw() { everything_dirty_ = true; }
+  void watch_settings();
   void read_settings();
   void use_theme(Theme theme);
 
@@ -129,6 +130,7 @@ private:
   FormWorld form_world();
   void copy_out(const std::string& text, const std::string& what);
   void take_copied(Pane& pane);
+  static std::string whole_path(std::string path);
   void save_lines(Pane& pane);
   std::optional<LogPane::Log> open_log(const std::string& id) const;
 
@@ -230,7 +232,8 @@ private:
   Fd signals_;
   Fd settings_watch_; ///< inotify(7) on the directory of the settings
   command::Settings settings_;
-  Trace trace_; ///< for reading only: nothing listens
+  bool has_settings_ = false; ///< from a file
+  Trace trace_;               ///< for reading only: nothing listens
   Root root_;
   Themes themes_;
   Theme theme_;

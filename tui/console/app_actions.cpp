@@ -13,6 +13,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -25,7 +27,6 @@ using command::Danger;
 using command::Needs;
 
 // The order stays as it is for so long after a cursor key: nobody shall hit another row than the one they saw.
-constexpr std::size_t most_merged_logs = 50;
 constexpr std::uint64_t sort_freeze_us = 5'000'000;
 constexpr std::size_t bulk_asks_above = 5;
 
@@ -339,10 +340,21 @@ void App::do_logs(const Action&, const Key&)
   }
 }
 
-// A new file, which only its owner may read: logs hold what they hold.
+// "~/x" as a shell has it, and what is relative behind the directory that we stand in.
+std::string App::whole_path(std::string path)
+{
+  const char* home = std::getenv("HOME");
+  if (path.starts_with("~/") && home != nullptr) return home + path.substr(1);
+  if (path.empty() || path.starts_with('/')) return path;
+  std::error_code failed;
+  return std::filesystem::current_path(failed).string() + "/" + path;
+}
+
+// A new file, which only its owner may read: logs hold what they hold. One that could not be written whole is emptied:
+// its name may be another's by now.
 void App::save_lines(Pane& pane)
 {
-  const std::string path = std::exchange(pane.save_to, {});
+  const std::string path = whole_path(std::exchange(pane.save_to, {}));
   const auto* lines = dynamic_cast<const TextPane*>(&pane);
   if (path.empty() || lines == nullptr) return;
   if (options_.read_only) {
@@ -359,8 +371,8 @@ void App::save_lines(Pane& pane)
     const ssize_t wrote = ::write(file.get(), text.data() + done, text.size() - done);
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) {
-      const int number = errno;
-      ::unlink(path.c_str());
+      int number = errno;
+      if (::ftruncate(file.get(), 0) < 0) number = errno;
       say(Role::message_bad, std::string{Error{"save to " + path, number}.sentence()});
       return;
     }

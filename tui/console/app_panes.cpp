@@ -285,15 +285,19 @@ void App::restore_panes()
     panes_[each.number] = std::move(shell);
   }
   for (const auto& each : left.logs) {
+    if (each.containers.size() > most_merged_logs || !is_free(each.number)) continue;
     std::vector<LogPane::Log> logs;
-    for (const auto& id : each.containers) {
-      try {
+    try {
+      for (const auto& id : each.containers) {
+        const auto& all = world_.snapshot->containers;
+        if (std::none_of(all.begin(), all.end(), [&](const auto& container) { return container.spec().id == id; }))
+          continue;
         if (auto log = open_log(id)) logs.push_back(std::move(*log));
-      } catch (const Error&) { // the container is gone
       }
+      if (!logs.empty()) panes_[each.number] = std::make_unique<LogPane>(each.number, loop_, std::move(logs));
+    } catch (const Error& error) {
+      say(Role::message_bad, std::string{error.sentence()});
     }
-    if (!logs.empty() && is_free(each.number))
-      panes_[each.number] = std::make_unique<LogPane>(each.number, loop_, std::move(logs));
   }
   for (const int number : listed)
     if (pane(number) == nullptr) tree.remove(number);

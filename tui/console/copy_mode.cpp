@@ -70,8 +70,21 @@ const CopyMode::Row* CopyMode::row(std::string_view name)
   return found == rows.end() ? nullptr : found;
 }
 
+const CopyLine& CopyMode::line(std::uint64_t number) const
+{
+  if (!line_ || line_->first != number) line_.emplace(number, text_.line(number));
+  return line_->second;
+}
+
+void CopyMode::forget() const
+{
+  line_.reset();
+  ends_.reset();
+}
+
 CopyMode::Result CopyMode::key(const Key& key, View view)
 {
+  forget();
   if (asking_ != 0) {
     if (key.is(Named::enter)) {
       if (!question_.text().empty()) pattern_ = question_.text();
@@ -91,11 +104,13 @@ CopyMode::Result CopyMode::key(const Key& key, View view)
   clamp(); // old lines may have gone meanwhile
   (this->*known->run)(view);
   clamp();
+  ends_.reset();
   return ended_ ? Result::ended : Result::taken;
 }
 
 void CopyMode::go(Place place)
 {
+  ends_.reset();
   cursor_ = place;
   clamp();
   wanted_column_ = cursor_.column;
@@ -107,16 +122,16 @@ void CopyMode::clamp()
   cursor_.line = std::clamp(cursor_.line, text_.first(), newest);
   cursor_.column = std::clamp(cursor_.column, 0, last_column(cursor_.line));
   // On the character, not on its right half.
-  const CopyLine line = text_.line(cursor_.line);
+  const CopyLine& line = this->line(cursor_.line);
   while (cursor_.column > 0 && line.cell(cursor_.column).empty() && cursor_.column < line.columns()) --cursor_.column;
   anchor_.line = std::clamp(anchor_.line, text_.first(), newest);
 }
 
-int CopyMode::last_column(std::uint64_t number) const { return std::max(text_.line(number).columns() - 1, 0); }
+int CopyMode::last_column(std::uint64_t number) const { return std::max(line(number).columns() - 1, 0); }
 
 bool CopyMode::is_empty(std::uint64_t number) const
 {
-  return text_.line(number).text.find_first_not_of(' ') == std::string::npos;
+  return line(number).text.find_first_not_of(' ') == std::string::npos;
 }
 
 // ---- moving
@@ -148,14 +163,14 @@ void CopyMode::do_line_end(View)
 
 void CopyMode::do_text_begin(View)
 {
-  const CopyLine line = text_.line(cursor_.line);
+  const CopyLine& line = this->line(cursor_.line);
   const std::size_t at = line.text.find_first_not_of(' ');
   go({cursor_.line, at == std::string::npos ? 0 : line.column_of(at)});
 }
 
 void CopyMode::do_left(View)
 {
-  const CopyLine line = text_.line(cursor_.line);
+  const CopyLine& line = this->line(cursor_.line);
   int column = cursor_.column - 1;
   while (column > 0 && line.cell(column).empty()) --column;
   go({cursor_.line, column});
@@ -163,7 +178,7 @@ void CopyMode::do_left(View)
 
 void CopyMode::do_right(View)
 {
-  const CopyLine line = text_.line(cursor_.line);
+  const CopyLine& line = this->line(cursor_.line);
   int column = cursor_.column + 1;
   while (column < line.columns() && line.cell(column).empty()) ++column;
   if (column < line.columns()) go({cursor_.line, column});
@@ -171,7 +186,7 @@ void CopyMode::do_right(View)
 
 int CopyMode::class_at(const Place& place) const
 {
-  const CopyLine line = text_.line(place.line);
+  const CopyLine& line = this->line(place.line);
   const std::string_view cell = line.cell(place.column);
   if (cell.empty()) return place.column > 0 && place.column < line.columns() ? 1 : 0; // a right half is a word's
   const auto first = static_cast<unsigned char>(cell[0]);
@@ -183,7 +198,7 @@ int CopyMode::class_at(const Place& place) const
 bool CopyMode::step(Place& place, bool forward) const
 {
   if (forward) {
-    if (place.column < text_.line(place.line).columns())
+    if (place.column < line(place.line).columns())
       ++place.column;
     else if (place.line + 1 < text_.end())
       place = {place.line + 1, 0};
@@ -194,7 +209,7 @@ bool CopyMode::step(Place& place, bool forward) const
   if (place.column > 0)
     --place.column;
   else if (place.line > text_.first())
-    place = {place.line - 1, text_.line(place.line - 1).columns()};
+    place = {place.line - 1, line(place.line - 1).columns()};
   else
     return false;
   return true;
@@ -270,8 +285,9 @@ bool CopyMode::is_smart() const
 std::vector<std::pair<int, int>> CopyMode::matches(std::uint64_t number) const
 {
   std::vector<std::pair<int, int>> found;
+  line_.reset(); // a paint asks first for these, and the line may have grown
   if (pattern_.empty()) return found;
-  const CopyLine line = text_.line(number);
+  const CopyLine& line = this->line(number);
   const bool smart = is_smart();
   const auto same = [&](char a, char b) {
     return a == b || (!smart && std::tolower(static_cast<unsigned char>(a)) == static_cast<unsigned char>(b));
@@ -321,6 +337,7 @@ void CopyMode::draw_question(Canvas canvas, const Theme& theme) const
 
 void CopyMode::select(Kind kind)
 {
+  ends_.reset();
   if (kind_ == kind) {
     kind_ = Kind::none;
     return;
@@ -343,7 +360,9 @@ void CopyMode::do_other_end(View)
 
 std::pair<CopyMode::Place, CopyMode::Place> CopyMode::ends() const
 {
-  auto [from, to] = std::minmax(anchor_, cursor_);
+  if (ends_) return *ends_;
+  line_.reset();
+  const auto [from, to] = std::minmax(anchor_, cursor_);
   Place first = from, last = to;
   if (kind_ == Kind::words) {
     const auto widen = [&](Place& place, bool forward) {
@@ -353,7 +372,8 @@ std::pair<CopyMode::Place, CopyMode::Place> CopyMode::ends() const
     widen(first, false);
     widen(last, true);
   }
-  return {first, last};
+  ends_.emplace(first, last);
+  return *ends_;
 }
 
 std::pair<int, int> CopyMode::marked(std::uint64_t number, int columns) const
@@ -362,7 +382,7 @@ std::pair<int, int> CopyMode::marked(std::uint64_t number, int columns) const
   const auto [first, last] = ends();
   if (number < first.line || number > last.line) return {0, 0};
   if (kind_ == Kind::lines) return {0, columns};
-  const CopyLine line = text_.line(number);
+  const CopyLine& line = this->line(number);
   // To the end of the character that the last column belongs to.
   const auto behind = [&](int column) {
     ++column;
@@ -384,7 +404,7 @@ std::string CopyMode::marked_text() const
   const bool whole = kind_ == Kind::none || kind_ == Kind::lines;
   std::string text;
   for (std::uint64_t number = first.line; number <= last.line; ++number) {
-    const CopyLine line = text_.line(number);
+    const CopyLine& line = this->line(number);
     const auto [from, to] = whole ? std::pair{0, line.columns()} : marked(number, line.columns());
     const bool goes_on = line.goes_on && kind_ != Kind::block && to >= line.columns();
     std::string part;

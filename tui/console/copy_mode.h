@@ -95,6 +95,10 @@ private:
   };
   static const Row* row(std::string_view name);
 
+  /// The line, kept for the next question about it: moves ask for each column. forget() before the text may have
+  /// changed.
+  const CopyLine& line(std::uint64_t number) const;
+  void forget() const;
   void clamp();
   int last_column(std::uint64_t number) const; ///< where a cursor can stand
   void vertical(std::int64_t lines);
@@ -144,6 +148,8 @@ private:
   std::string pattern_, copied_;
   bool forward_ = false, ended_ = false, found_ = true;
   char asking_ = 0; ///< '/' or '?' while the pattern is typed
+  mutable std::optional<std::pair<std::uint64_t, CopyLine>> line_;
+  mutable std::optional<std::pair<Place, Place>> ends_; ///< of what is marked, until the next key
   LineEditor question_;
 };
 

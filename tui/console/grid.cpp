@@ -64,6 +64,14 @@ constexpr bool is_treacherous(char32_t c)
          c == 0x2029 || c == 0xFEFF;
 }
 
+std::string spelled(char32_t value, bool is_byte)
+{
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text{is_byte ? "\\x" : "\\u"};
+  for (int shift = is_byte ? 4 : 12; shift >= 0; shift -= 4) text += digits[(value >> shift) & 0xFU];
+  return text;
+}
+
 // Calls use(cluster, columns) for each character of the text as it is to be seen.
 template <class Use>
 void each_cluster(std::string_view text, Use&& use)
@@ -77,13 +85,10 @@ void each_cluster(std::string_view text, Use&& use)
     return more;
   };
   const auto spell = [&](char32_t value, bool is_byte) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::array<char32_t, 8> shown{U'\\', is_byte ? U'x' : U'u'};
-    std::size_t length = 2;
-    for (int shift = is_byte ? 4 : 12; shift >= 0; shift -= 4)
-      shown[length++] = static_cast<char32_t>(digits[(value >> shift) & 0xFU]);
-    for (std::size_t i = 0; i < length; ++i)
-      if (!use(std::span<const char32_t>{&shown[i], 1}, 1)) return false;
+    for (const char each : spelled(value, is_byte)) {
+      const auto shown = static_cast<char32_t>(each);
+      if (!use(std::span<const char32_t>{&shown, 1}, 1)) return false;
+    }
     return true;
   };
   while (!text.empty()) {
@@ -104,6 +109,13 @@ void each_cluster(std::string_view text, Use&& use)
 }
 
 } // namespace
+
+std::string spelling(std::string_view character)
+{
+  char32_t c = 0;
+  const bool valid = take_code_point(character, c);
+  return !valid || is_control(c) || is_treacherous(c) ? spelled(c, c < 0x100) : std::string{};
+}
 
 int text_width(std::string_view text)
 {

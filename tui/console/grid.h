@@ -80,6 +80,8 @@ private:
 
 /// Columns that Canvas::print would take.
 int text_width(std::string_view text);
+/// How Canvas::print spells a character that it does not print as it is ("\x1b", "\u202e"); empty for all others.
+std::string spelling(std::string_view character);
 /// The text cut to `columns`, ending in ".." where something was cut off and there is room for saying so.
 std::string cut_text(std::string_view text, int columns);
 

@@ -59,8 +59,9 @@ void LogPane::begin()
     each.next.reset();
     each.open_line.reset();
     each.ended = false;
-    if (each.reader->poll_fd() >= 0) loop_.watch(each.reader->poll_fd(), EPOLLIN, *this);
   }
+  for (const Reading& each : logs_) // when all of them are there, since an Error leaves nothing behind
+    if (each.reader->poll_fd() >= 0) loop_.watch(each.reader->poll_fd(), EPOLLIN, *this);
   follow(true);
   ready(-1, EPOLLIN);
 }
@@ -98,6 +99,7 @@ void LogPane::take(Reading& reading)
   for (std::string_view rest = record.bytes; !rest.empty();) {
     const std::size_t end = rest.find('\n');
     const std::string_view part = rest.substr(0, std::min(end, longest_line));
+    if (reading.open_line && *reading.open_line < total() - lines()) reading.open_line.reset(); // dropped as too old
     if (reading.open_line && reading.open_text.size() + part.size() <= longest_line) {
       reading.open_text += part;
       set_line(*reading.open_line, {reading.open_text, role, 0, record.time_ns, source});

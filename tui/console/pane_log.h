@@ -13,13 +13,15 @@
 
 namespace conductor::console {
 
+inline constexpr std::size_t most_merged_logs = 50;
+
 class LogPane : public TextPane, public Source {
 public:
   struct Log {
     std::string id, name; ///< of the container
     Fd directory;
   };
-  /// logs: at least one. Throws Error.
+  /// logs: at least one, at most most_merged_logs. Throws Error.
   LogPane(int number, Loop& loop, std::vector<Log> logs);
   ~LogPane() override;
   /// Ids of the containers.

@@ -394,6 +394,7 @@ bool TerminalPane::key(const Key& key)
 void TerminalPane::copy_mode(bool on)
 {
   copy_.reset();
+  marking_by_mouse_ = false;
   if (on && (state_ == State::running || state_ == State::over)) {
     // By way of its bytes: the one copy of a terminal that there is.
     if (auto still = terminal::Terminal::restore(terminal_.serialise(terminal::Limits{}.scrollback_bytes)))
@@ -455,7 +456,10 @@ bool TerminalPane::copy_mouse(const Key& key)
     return CopyMode::Place{copy_->view + static_cast<std::uint64_t>(at.first), at.second};
   };
   const auto mark = [&](CopyMode::Kind kind, const std::pair<int, int>& from) {
-    if (!copy_) copy_mode(true);
+    if (!copy_) {
+      copy_mode(true);
+      marking_by_mouse_ = true;
+    }
     if (!copy_) return;
     copy_->mode.go(place(from));
     if (copy_->mode.kind() != CopyMode::Kind::none) copy_->mode.select(copy_->mode.kind());
@@ -477,8 +481,8 @@ bool TerminalPane::copy_mouse(const Key& key)
     }
     if (copy_ && copy_->mode.kind() != CopyMode::Kind::none) copy_->mode.go(place(here));
   } else if (mouse.action == MouseAction::release && copy_ && copy_->mode.kind() != CopyMode::Kind::none) {
-    copied = copy_->mode.marked_text(); // the mode goes on: a second and a third click may follow
-    if (clicks_ == 0) copy_mode(false);
+    copied = copy_->mode.marked_text();
+    if (marking_by_mouse_) copy_mode(false); // whoever types now types into the shell
   }
   return true;
 }

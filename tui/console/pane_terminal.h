@@ -94,6 +94,7 @@ private:
   std::optional<std::pair<int, int>> pressed_; ///< where the mouse went down: row and column
   std::uint64_t pressed_us_ = 0;
   int clicks_ = 0;
+  bool marking_by_mouse_ = false; ///< copy mode is there only for that
   std::uint64_t held_since_us_ = 0, rests_until_us_ = 0;
   int rows_, columns_;
 };

@@ -85,10 +85,11 @@ void each_character(std::string_view text, Use&& use)
     }
     const std::string_view before = text;
     char32_t c = 0;
-    const bool valid = take_code_point(text, c);
+    take_code_point(text, c);
     const std::string_view bytes = before.substr(0, before.size() - text.size());
-    const int columns = valid && c >= 0x20 && !(c >= 0x7F && c < 0xA0) ? terminal::width(c) : text_width(bytes);
-    if (!use(bytes, columns)) return;
+    const bool plain = c >= 0x20 && c < 0x7F;
+    const std::string spelled = plain ? std::string{} : spelling(bytes);
+    if (!use(bytes, spelled.empty() ? terminal::width(c) : static_cast<int>(spelled.size()))) return;
   }
 }
 
@@ -132,7 +133,7 @@ std::string clean_line(std::string_view text)
       clean += bytes;
       column += columns;
     }
-    return true;
+    return clean.size() < longest_line; // a line of tabs is eight times as long
   });
   return clean;
 }
@@ -146,6 +147,7 @@ void TextPane::drop_old()
     lines_.pop_front();
     ++dropped_;
   }
+  if (top_ < dropped_) top_row_ = 0;
   top_ = std::max(top_, dropped_);
 }
 
@@ -196,6 +198,7 @@ void TextPane::set_line(std::uint64_t index, TextLine line)
 
 void TextPane::clear()
 {
+  copy_.reset();
   dropped_ += lines_.size();
   lines_.clear();
   bytes_ = 0;
@@ -218,6 +221,7 @@ void TextPane::resize(int rows, int columns)
 {
   rows_ = std::max(rows, 1);
   columns_ = std::max(columns, 1);
+  top_row_ = 0; // it counts rows that are others now
   dirty = true;
 }
 
@@ -259,7 +263,8 @@ void TextPane::draw_row(Canvas canvas, int y, const Row& row, const Theme& theme
   const TextLine& line = lines_[row.line];
   const Style base = theme.style(line.role);
   Style style = base;
-  if (gutter_ > 0 && row.first) canvas.print(y, 0, gutter(line), theme.style(Role::muted), gutter_ - 1);
+  if (gutter_columns() > 0 && row.first)
+    canvas.print(y, 0, gutter(line), theme.style(Role::muted), gutter_columns() - 1);
   int column = left_of(row);
   int skipped = 0;
   each_character(line.text, [&](std::string_view bytes, int columns) {
@@ -295,7 +300,7 @@ void TextPane::draw_row(Canvas canvas, int y, const Row& row, const Theme& theme
 int TextPane::left_of(const Row& row) const
 {
   const int indent = lines_[row.line].indent;
-  return gutter_ + (row.first || indent >= text_columns() / 2 ? 0 : indent);
+  return gutter_columns() + (row.first || indent >= text_columns() / 2 ? 0 : indent);
 }
 
 void TextPane::draw(Canvas canvas, const Theme& theme, bool, bool)
@@ -352,12 +357,9 @@ CopyLine TextPane::line(std::uint64_t number) const
   if (number < first() || number >= end()) return line;
   each_character(lines_[static_cast<std::size_t>(number - dropped_)].text, [&](std::string_view bytes, int columns) {
     if (sgr_length(bytes) != 0) return true;
-    const auto c = static_cast<unsigned char>(bytes[0]);
-    if (columns != 4 || (c >= 0x20 && c < 0x7F)) {
-      line.add(bytes, columns);
-      return true;
-    }
-    for (const char shown : fmt::format("\\x{:02x}", c)) line.add({&shown, 1}, 1);
+    const std::string spelled = spelling(bytes);
+    if (spelled.empty()) line.add(bytes, columns);
+    for (const char shown : spelled) line.add({&shown, 1}, 1);
     return true;
   });
   return line;
@@ -366,10 +368,11 @@ CopyLine TextPane::line(std::uint64_t number) const
 void TextPane::copy_mode(bool on)
 {
   copy_.reset();
+  question_.reset();
   dirty = true;
-  if (!on || lines_.empty()) return;
   // From where the eye is: the newest line while it is live, else the first one that is seen.
   const auto shown = visible_rows();
+  if (!on || shown.empty()) return;
   const CopyText& text = *this;
   copy_.emplace(text, CopyMode::Place{dropped_ + (following_ ? shown.back() : shown.front()).line, 0});
   if (!following_) return;
@@ -390,6 +393,7 @@ bool TextPane::is_shown(CopyMode::Place place) const
 
 void TextPane::copy_key(const Key& key)
 {
+  if (lines_.empty()) return copy_mode(false);
   const auto shown = visible_rows();
   const std::uint64_t top = shown.empty() ? dropped_ : dropped_ + shown.front().line;
   const int lines = shown.empty() ? 1 : static_cast<int>(shown.back().line - shown.front().line) + 1;
@@ -477,7 +481,7 @@ void TextPane::ask(std::string question, std::string offer, std::function<void(c
 
 void TextPane::set_gutter(int columns)
 {
-  gutter_ = columns < columns_ / 2 ? columns : 0;
+  wanted_gutter_ = columns;
   top_row_ = 0; // rows are others now
   dirty = true;
 }
@@ -487,9 +491,9 @@ std::string TextPane::whole_text() const
   std::string text;
   for (std::uint64_t number = first(); number < end(); ++number) {
     const TextLine& each = lines_[static_cast<std::size_t>(number - dropped_)];
-    if (gutter_ > 0) {
+    if (wanted_gutter_ > 0) {
       const std::string before = gutter(each);
-      text += before + std::string(static_cast<std::size_t>(std::max(gutter_ - text_width(before), 1)), ' ');
+      text += before + std::string(static_cast<std::size_t>(std::max(wanted_gutter_ - text_width(before), 1)), ' ');
     }
     text += line(number).text + "\n";
   }
@@ -535,7 +539,7 @@ bool TextPane::act(std::string_view name)
     follow(true);
   else if (name == "wrap") {
     wrap_ = !wrap_;
-    shift_ = 0;
+    shift_ = top_row_ = 0;
   } else if (name == "shift_right" && !wrap_)
     shift_ += 8;
   else if (name == "shift_left" && !wrap_)

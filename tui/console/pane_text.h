@@ -79,7 +79,9 @@ private:
   bool is_shown(CopyMode::Place place) const;
   bool question_key(const Key& key);
   bool has_question() const { return question_ || (copy_ && copy_->asking()); }
-  int text_columns() const { return std::max(columns_ - gutter_, 1); }
+  /// In a pane that is too narrow for a gutter there is none.
+  int gutter_columns() const { return wanted_gutter_ < columns_ / 2 ? wanted_gutter_ : 0; }
+  int text_columns() const { return std::max(columns_ - gutter_columns(), 1); }
   int left_of(const Row& row) const;
   std::vector<Row> visible_rows() const;
   void draw_row(Canvas canvas, int y, const Row& row, const Theme& theme) const;
@@ -93,7 +95,7 @@ private:
   int top_row_ = 0;       ///< row within it
   int rows_ = 1, columns_ = 80;
   int shift_ = 0; ///< columns scrolled to the right when not wrapping
-  int gutter_ = 0;
+  int wanted_gutter_ = 0;
   std::optional<CopyMode> copy_;
   struct Question {
     std::string text;

@@ -148,9 +148,10 @@ void Plain::take_line(const std::string& line)
 {
   at_prompt_ = false;
   const auto words = split_words(line);
-  if (!words)
+  if (!words) {
     say({"a quote is not closed"});
-  else if (words->empty())
+    status_ = 2;
+  } else if (words->empty())
     ;
   else if (words->size() == 1 && ((*words)[0] == "quit" || (*words)[0] == "exit"))
     over_ = true;

@@ -100,16 +100,27 @@ std::string remembered_path(const std::string& root_id)
 std::string load_remembered(const std::string& path)
 {
   const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)};
-  std::string text(file ? most_bytes : 0, '\0');
-  const ssize_t got = file ? ::read(file.get(), text.data(), text.size()) : 0;
+  struct stat about {};
+  const bool is_ours =
+      file && ::fstat(file.get(), &about) == 0 && S_ISREG(about.st_mode) && about.st_uid == ::geteuid();
+  std::string text(is_ours ? most_bytes : 0, '\0');
+  const ssize_t got = is_ours ? ::read(file.get(), text.data(), text.size()) : 0;
   text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
   return text;
 }
 
 bool save_remembered(const std::string& path, const std::string& text)
 {
-  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
-    if (::mkdir(path.substr(0, slash).c_str(), 0700) < 0 && errno != EEXIST) return false;
+  // A HOME that sudo has left may be another user's, with links of his: nothing is made or written there.
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string directory = path.substr(0, slash);
+    struct stat about {};
+    if (::lstat(directory.c_str(), &about) == 0) {
+      const bool is_ours = about.st_uid == ::geteuid() || about.st_uid == 0;
+      if (!is_ours) return false;
+    } else if (::mkdir(directory.c_str(), 0700) < 0)
+      return false;
+  }
   const std::string fresh = path + "." + random_hex(8) + ".tmp";
   const Fd file{::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
   if (!file) return false;
