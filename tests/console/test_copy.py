@@ -25,6 +25,16 @@ def with_shell(conductor, *lines):
     return screen
 
 
+def with_log(conductor, script):
+    """The log of a container that runs this, in a pane."""
+    conductor.busybox_image()
+    conductor.ok("run", "box", "web", "-d", "--", "/bin/sh", "-c", script)
+    screen = open_console(conductor)
+    select(screen, "web")
+    screen.press("l")
+    return screen
+
+
 def copy_mode(screen, *keys):
     screen.press("C-g", "[")
     screen.wait_for_text("mark lines")
@@ -77,12 +87,7 @@ def test_a_shell_that_ends_leaves_what_is_looked_at(conductor):
 
 
 def test_logs_are_searched_and_copied_without_what_they_could_do(conductor):
-    conductor.busybox_image()
-    conductor.ok("run", "box", "web", "-d", "--", "/bin/sh", "-c",
-                 r"seq 1 300; printf 'needle \033]0;evil\007\033[31mred\033[0m\n'; seq 301 400; sleep 1000")
-    screen = open_console(conductor)
-    select(screen, "web")
-    screen.press("l")
+    screen = with_log(conductor, r"seq 1 300; printf 'needle \033]0;evil\007\033[31mred\033[0m\n'; seq 301 400; sleep 1000")
     screen.wait_for_text("400")
     screen.press("/", *"needle", "Enter")
     screen.wait_for_text("needle")
@@ -133,23 +138,14 @@ def test_a_resize_keeps_the_place(conductor):
 
 
 def test_lines_of_tabs_and_names_that_steer_are_neither_slow_nor_raw(conductor):
-    conductor.busybox_image()
-    conductor.ok("run", "box", "web", "-d", "--", "/bin/sh", "-c",
-                 r"for i in 1 2 3; do head -c 16000 /dev/zero | tr '\0' '\t'; echo; done; printf 'b\342\200\256c end\n'; sleep 1000")
-    screen = open_console(conductor)
-    select(screen, "web")
-    screen.press("l")
+    screen = with_log(conductor, r"for i in 1 2 3; do head -c 16000 /dev/zero | tr '\0' '\t'; echo; done; printf 'b\342\200\256c end\n'; sleep 1000")
     screen.wait_for_text(r"b\u202ec end")
     screen.press("C-g", "[", "g", "w", "W", "e", "b", "W", "G", "y")
     wait_for_copy(screen, r"b\u202ec end")
 
 
 def test_a_log_that_becomes_empty_ends_copy_mode(conductor):
-    conductor.busybox_image()
-    conductor.ok("run", "box", "web", "-d", "--", "/bin/sh", "-c", "echo only; sleep 1000")
-    screen = open_console(conductor)
-    select(screen, "web")
-    screen.press("l")
+    screen = with_log(conductor, "echo only; sleep 1000")
     screen.wait_for_text("only")
     screen.press("C-g", "[")
     screen.wait_for_text("mark lines")
@@ -161,11 +157,7 @@ def test_a_log_that_becomes_empty_ends_copy_mode(conductor):
 
 
 def test_a_wrapped_line_that_is_not_wrapped_any_more_is_still_seen(conductor):
-    conductor.busybox_image()
-    conductor.ok("run", "box", "web", "-d", "--", "/bin/sh", "-c", "head -c 15000 /dev/zero | tr '\\0' a; echo; sleep 1000")
-    screen = open_console(conductor)
-    select(screen, "web")
-    screen.press("l")
+    screen = with_log(conductor, "head -c 15000 /dev/zero | tr '\\0' a; echo; sleep 1000")
     screen.wait_for_text("aaaaa")
     screen.press("C-u", "C-u", "C-u", "w")
     screen.wait_until_quiet(0.3)
