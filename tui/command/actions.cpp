@@ -2,6 +2,7 @@
 #include "tui/command/actions.h"
 
 #include "core/base/nearest.h"
+#include "tui/command/text.h"
 
 #include <algorithm>
 #include <deque>
@@ -140,13 +141,6 @@ std::vector<Action> compose()
   return all;
 }
 
-bool has_key(std::string_view keys, std::string_view wanted)
-{
-  for (const std::string_view key : words(keys))
-    if (key == wanted) return true;
-  return false;
-}
-
 std::vector<Action>& table()
 {
   static std::vector<Action> all = compose();
@@ -188,7 +182,7 @@ std::optional<Clash> find_clash(const std::vector<Action>& all)
     for (auto first = all.begin(); first != second; ++first) {
       if (!meet(*first, *second)) continue;
       for (const std::string_view key : words(first->key))
-        if (has_key(second->key, key)) return Clash{&*first, &*second, std::string{key}};
+        if (has_word(second->key, key)) return Clash{&*first, &*second, std::string{key}};
     }
   return std::nullopt;
 }
@@ -289,7 +283,7 @@ const Action* find_action(Mode mode, std::string_view key)
   for (const Action& action : actions()) {
     const bool counts =
         action.mode == mode || (action.mode == Mode::always && (mode == Mode::list || mode == Mode::dialog));
-    if (counts && has_key(action.key, key)) return &action;
+    if (counts && has_word(action.key, key)) return &action;
   }
   return nullptr;
 }

@@ -1,4 +1,5 @@
 // What other programs have and this one does not: rows, and the sentence that answers each.
+#include "tui/command/text.h"
 #include "tui/command/verbs.h"
 
 #include <algorithm>
@@ -59,16 +60,6 @@ constexpr Elsewhere elsewhere[] = {
     {"remove", "", "did you mean 'rm' or 'rmi'?"},
     {"info", "", "did you mean 'doctor' or 'config'?"},
 };
-
-bool has_word(std::string_view words, std::string_view word)
-{
-  while (!words.empty()) {
-    const size_t end = std::min(words.find(' '), words.size());
-    if (words.substr(0, end) == word) return true;
-    words.remove_prefix(std::min(end + 1, words.size()));
-  }
-  return false;
-}
 
 } // namespace
 

@@ -194,4 +194,14 @@ std::string wrapped(std::string_view text, size_t width, size_t indent)
   return result;
 }
 
+bool has_word(std::string_view words, std::string_view word)
+{
+  while (!words.empty()) {
+    const size_t end = std::min(words.find(' '), words.size());
+    if (words.substr(0, end) == word) return true;
+    words.remove_prefix(std::min(end + 1, words.size()));
+  }
+  return false;
+}
+
 } // namespace conductor::command

@@ -44,4 +44,7 @@ private:
 // Text broken into lines of at most `width` columns at spaces; each but the first begins with `indent` spaces.
 std::string wrapped(std::string_view text, size_t width, size_t indent);
 
+// Is it one of these words, which stand with a space between?
+bool has_word(std::string_view words, std::string_view word);
+
 } // namespace conductor::command

@@ -1,4 +1,5 @@
 // From a key to a row of the table of actions, and from there to what it does.
+#include "tui/command/text.h"
 #include "tui/console/app.h"
 #include "tui/console/pane_job.h"
 #include "tui/console/pane_terminal.h"
@@ -207,13 +208,9 @@ const Action* App::action_for(const Key& key) const
     if (action.mode != Mode::list && action.mode != Mode::always) continue;
     const bool about_image = action.needs == Needs::image;
     if (about_image != images && (about_image || about_container(action.needs))) continue;
-    for (std::string_view keys = action.key; !keys.empty();) {
-      const std::string_view each = keys.substr(0, keys.find(' '));
-      if (each == name && (!about_container(action.needs) || row == nullptr || suits(action.needs, *row)))
-        return &action;
-      if (each == name && other == nullptr) other = &action;
-      keys.remove_prefix(std::min(each.size() + 1, keys.size()));
-    }
+    if (!command::has_word(action.key, name)) continue;
+    if (!about_container(action.needs) || row == nullptr || suits(action.needs, *row)) return &action;
+    if (other == nullptr) other = &action;
   }
   return other;
 }

@@ -15,7 +15,7 @@ namespace conductor::console {
 namespace {
 
 constexpr std::uint64_t lines_at_first = 2000; // of each log
-constexpr std::size_t bytes_a_turn = 256U << 10, longest_line = 16U << 10;
+constexpr std::size_t bytes_a_turn = 256U << 10;
 constexpr int stamp_columns = 9; // "09:44:02 "
 
 Role role_of(LogStream stream)

@@ -13,7 +13,7 @@
 namespace conductor::console {
 namespace {
 
-constexpr std::size_t longest_line = 16U << 10;
+constexpr std::size_t longest_line = TextPane::longest_line;
 using Named = terminal::Key;
 
 // Length of a sequence "ESC [ digits ; m" at the front of the text; 0 if there is none.

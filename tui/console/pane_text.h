@@ -26,7 +26,7 @@ struct TextLine {
 
 class TextPane : public Pane, private CopyText {
 public:
-  static constexpr std::size_t most_lines = 20'000, most_bytes = 4U << 20;
+  static constexpr std::size_t most_lines = 20'000, most_bytes = 4U << 20, longest_line = 16U << 10;
 
   TextPane(int number, std::string title) : Pane(number), title_(std::move(title)) {}
 
